@@ -1,0 +1,101 @@
+"""One film, from source to finished film: the table of contents of the job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prefect import flow
+
+from flows.progress import progress
+from flows.render import render_segments
+from flows.request import BulkRequest
+from lipsync_core.errors import BudgetExceeded
+from lipsync_core.jobs.budget import Quote, quote
+from lipsync_core.media.probe import probe
+from lipsync_core.media.scenes import read_cuts
+from lipsync_core.plan import read_kinds, write_plan
+from lipsync_core.report.summary import SegmentSummary, TimelineChecks
+from lipsync_core.stores import MediaRef, is_same_file, ref_of
+from lipsync_core.timeline import SpanKind
+from tasks.check import check
+from tasks.join import join
+from tasks.plan import plan
+from tasks.prepare import prepare
+from tasks.scan import scan
+from tasks.score import score_film
+from tasks.speech import lay_speech
+from tasks.values import Plan, ScannedFilm, Speech
+
+
+@dataclass
+class FilmOutcome:
+    """Everything the report needs of one film; without ``final`` it was only planned."""
+
+    name: str
+    film: ScannedFilm
+    speech: Speech
+    plan: Plan
+    quote: Quote
+    final: MediaRef | None = None
+    checks: TimelineChecks | None = None
+    segments: list[SegmentSummary] = field(default_factory=list)
+    openings: dict[int, tuple[float | None, ...]] = field(default_factory=dict)
+    source_score: dict[str, object] | None = None
+    film_score: dict[str, object] | None = None
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+
+
+@flow(name="film", flow_run_name="{name}", persist_result=False)
+def dub_film(name: str, video: Path, audio: Path, request: BulkRequest) -> FilmOutcome:
+    """Probe, scan, plan, quote, render, verify, repair, join and check one film."""
+    store, folder = request.store_root, request.out / name
+    info = probe(video)
+    prepare(folder, store)
+
+    progress.stage("scan", "looking for scenes and faces")
+    film = scan(ref_of(video), request.detector, store)
+    speech = lay_speech(ref_of(audio), info.frames, str(info.frame_rate), store)
+
+    progress.stage("plan", "planning segments")
+    cuts, kinds = _given_cuts(request, info.frames)
+    rules = {
+        "target_s": request.segment_seconds, "start_s": request.start, "end_s": request.end
+    }  # fmt: skip
+    planned = plan(film, speech.analysis, rules, cuts, kinds, store)
+    write_plan(folder / "segments.csv", planned.timeline())
+    price = quote(request.generator, planned.timeline())
+    outcome = FilmOutcome(name, film, speech, planned, price)
+    if request.budget is not None and price.cost_usd > request.budget:
+        raise BudgetExceeded(
+            f"{name}: the quote of ${price.cost_usd:.2f} is over the budget of "
+            f"${request.budget:.2f}; nothing was submitted"
+        )
+    if request.dry_run:
+        return outcome
+
+    rendered = render_segments(film, speech, planned, request)
+    outcome.segments, outcome.openings = rendered.summaries, rendered.openings
+
+    progress.stage("join", "joining the film")
+    final_path = folder / "final.mp4"
+    final = join(film.video, rendered.clips, speech, str(final_path), store)
+    if not is_same_file(final, final_path):  # remembered from an earlier run, but gone since
+        final = join.with_options(refresh_cache=True)(
+            film.video, rendered.clips, speech, str(final_path), store
+        )
+
+    progress.stage("check", "checking the finished film")
+    outcome.final = final
+    outcome.checks = check(film.video, final, rendered.clips, speech, planned, store)
+    outcome.source_score, outcome.film_score = score_film(
+        rendered.looks, film, request.scorer, store
+    )
+    outcome.stage_seconds = progress.seconds()
+    return outcome
+
+
+def _given_cuts(request: BulkRequest, frames: int) -> tuple[list[int] | None, dict[int, SpanKind]]:
+    if request.cuts is None:
+        return None, {}
+    return [cut.frame for cut in read_cuts(request.cuts, frames)], read_kinds(request.cuts)

@@ -1,0 +1,1 @@
+"""Everything about lip-sync that would be true without a workflow engine."""

@@ -1,0 +1,1 @@
+"""A film to try everything on, made from what comes with the package."""

@@ -1,0 +1,59 @@
+"""Log-mel energies and cepstra of 16 kHz sound, one row every 10 ms."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dct
+
+from lipsync_core.media.audio import ANALYSIS_RATE
+
+ROWS_PER_SECOND = 100
+BANDS = 26
+_HOP = ANALYSIS_RATE // ROWS_PER_SECOND
+_WINDOW = 512
+_LOW_HZ, _HIGH_HZ = 60.0, 7600.0
+
+
+def log_mel(samples: NDArray[np.float32], floor_percentile: float = 20.0) -> NDArray[np.float64]:
+    """Log energies in 26 mel bands, (samples,) at 16 kHz → (rows, 26), row r centred on r·10 ms.
+
+    Each band is floored at its own percentile, so that the level of the room's noise, which says
+    nothing about the mouth, carries no shape. The mel scale is O'Shaughnessy's
+    2595·log10(1 + f/700); the bands are triangles that overlap by half.
+    """
+    padded = np.pad(samples.astype(np.float64), _WINDOW // 2)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
+    rows = [
+        np.log(_power(windows[start : start + 4096]) @ _triangles().T + 1e-10)
+        for start in range(0, len(windows), 4096)
+    ]
+    energies = np.concatenate(rows)
+    return np.maximum(energies, np.percentile(energies, floor_percentile, axis=0))
+
+
+def cepstra(log_energies: NDArray[np.float64], count: int = 12) -> NDArray[np.float64]:
+    """The first ``count`` cepstral coefficients (orthonormal DCT-II, including the level)."""
+    coefficients: NDArray[np.float64] = dct(log_energies, norm="ortho", axis=1)[:, :count]
+    return coefficients
+
+
+def _power(windows: NDArray[np.float64]) -> NDArray[np.float64]:
+    spectrum = np.fft.rfft(windows * np.hanning(_WINDOW))
+    return spectrum.real**2 + spectrum.imag**2
+
+
+@cache
+def _triangles() -> NDArray[np.float64]:
+    def mel(hz: float) -> float:
+        return 2595 * np.log10(1 + hz / 700)
+
+    edges = 700 * (10 ** (np.linspace(mel(_LOW_HZ), mel(_HIGH_HZ), BANDS + 2) / 2595) - 1)
+    bins = np.fft.rfftfreq(_WINDOW, 1 / ANALYSIS_RATE)
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    triangles: NDArray[np.float64] = np.clip(
+        np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)), 0, None
+    )
+    return triangles

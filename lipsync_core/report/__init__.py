@@ -1,0 +1,1 @@
+"""What people get to see of a run: its summary, its plots, its review page."""

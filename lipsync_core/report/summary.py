@@ -1,0 +1,156 @@
+"""The summary of a run: what ``run.json`` holds and ``--json`` prints.
+
+These models are the one description of those facts; the report page, the Prefect artifacts and
+the command line all read them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel, Field
+
+from lipsync_core.errors import writing
+from lipsync_core.media.checks import REVIEW_PSNR_DB
+from lipsync_core.timeline import SpanKind
+
+
+class Verdict(StrEnum):
+    """What verification says of a segment."""
+
+    PASS = "pass"
+    REPAIRED = "repaired"
+    FALLBACK = "fallback"
+    REVIEW = "review"
+
+
+class SegmentSummary(BaseModel):
+    """One segment: frames [first_frame, last_frame), what was done to it and how it scored.
+
+    ``offset_frames`` counts frames of 1/25 s, positive = the sound is early; it and the
+    confidences are ``None`` where there is no evidence, and ``reason`` then says why.
+    """
+
+    index: int
+    first_frame: int
+    last_frame: int
+    kind: SpanKind
+    generator: str | None = None
+    verdict: Verdict = Verdict.PASS
+    attempts: int = 0
+    reused: bool = False
+    offset_frames: float | None = None
+    confidence: float | None = None
+    source_confidence: float | None = None
+    seconds: float = Field(0.0, description="how long the rendering took; 0 when reused")
+    cost_usd: float = 0.0
+    reason: str = ""
+
+
+class TimelineChecks(BaseModel):
+    """The figures of the timeline promise, measured on the finished file."""
+
+    frames_equal: bool
+    max_boundary_lag_ms: float
+    colour_tags_equal: bool
+    psnr_outside_db: float
+    timestamps_monotonic: bool
+
+
+class FilmSummary(BaseModel):
+    """One finished film. ``notes`` are sentences for a person: conforming, padding, fallbacks.
+
+    ``film_score`` is the score of the whole finished film in the fields of ``flows.verify``;
+    ``source_score`` is the same of the source with its own sound.
+    """
+
+    name: str
+    output: str
+    report: str
+    frame_rate: str
+    frames: int
+    checks: TimelineChecks | None
+    segments: list[SegmentSummary]
+    film_score: dict[str, object] | None = None
+    source_score: dict[str, object] | None = None
+    notes: list[str] = []
+    stage_seconds: dict[str, float] = {}
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether a person should look before this film is delivered."""
+        dim = self.checks is not None and self.checks.psnr_outside_db < REVIEW_PSNR_DB
+        return dim or any(segment.verdict is Verdict.REVIEW for segment in self.segments)
+
+    def as_markdown(self) -> str:
+        """The checks and notes as a small page."""
+        checks = "".join(f"| {name} | {value} |\n" for name, value in self.checks or ())
+        notes = "".join(f"- {note}\n" for note in self.notes)
+        return f"## {self.name}\n\n| check | figure |\n|---|---|\n{checks}\n{notes}"
+
+
+class FailedFilm(BaseModel):
+    """A film that could not be finished, and the one line that says why."""
+
+    name: str
+    error: str
+
+
+class RunSummary(BaseModel):
+    """One execution of the main job."""
+
+    run_dir: str
+    cost_usd: float
+    films: list[FilmSummary]
+    failed: list[FailedFilm]
+    next_command: str | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every film is finished and nothing needs a look, else 1."""
+        return int(bool(self.failed) or any(film.needs_review for film in self.films))
+
+    def as_text(self) -> str:
+        """A few lines for a terminal."""
+        lines = [line for film in self.films for line in _film_lines(film)]
+        lines += [f"{film.name}: failed: {film.error}" for film in self.failed]
+        if self.films and self.films[0].checks is not None:
+            lines.append(f"report: {self.films[0].report}")
+        if self.next_command:
+            lines.append(f"next: {self.next_command}")
+        return "\n".join(lines)
+
+
+def _film_lines(film: FilmSummary) -> list[str]:
+    rendered = [s for s in film.segments if s.kind is SpanKind.LIPSYNC]
+    kept = len(film.segments) - len(rendered)
+    if film.checks is None:
+        shares = ", ".join(f"{s.first_frame}-{s.last_frame}" for s in rendered) or "none"
+        return [
+            f"{film.name}: {len(rendered)} segments to render, {kept} kept (plan only)",
+            f"  frames to render: {shares}",
+        ]
+    verdicts = Counter(str(s.verdict) for s in rendered)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items()) or "none"
+    score = film.film_score or {}
+    offset = score.get("offset_frames")
+    sync = "no score" if offset is None else f"offset {offset:+.2f} frames"
+    checks = film.checks
+    return [
+        f"{film.name}: {film.output}",
+        f"  {film.frames} frames, {len(rendered)} segments rendered ({told}), {kept} kept",
+        f"  {sync}, confidence {score.get('confidence', 0)}; sound lag "
+        f"{checks.max_boundary_lag_ms:.2f} ms, picture outside {checks.psnr_outside_db:.1f} dB",
+        *(f"  note: {note}" for note in film.notes),
+    ]
+
+
+def write_summary(run: RunSummary, folder: Path) -> None:
+    """Write ``run.json``; it appears whole or not at all."""
+    path = folder / "run.json"
+    part = folder / "run.json.part"
+    with writing(path):
+        part.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        part.replace(path)

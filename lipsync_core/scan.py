@@ -1,0 +1,130 @@
+"""One look at a whole film: cuts, faces and thumbnails from a single decode.
+
+The film is decoded once, frame by frame; two threads work behind it, one looking for cuts and one
+for faces, each with a short queue, so memory does not depend on the film's length and both cores
+are busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_core.errors import writing
+from lipsync_core.faces.landmarks import POINTS, FaceMesh
+from lipsync_core.media.frames import read_frames, rgb_of
+from lipsync_core.media.probe import FilmInfo
+from lipsync_core.media.scenes import CutFinder
+from lipsync_core.timeline import Cut
+
+VERSION = 1
+FACE_SIDE = 640  # px of the longer side the face mesh sees; more costs time and finds no more
+CUT_WIDTH = 256
+THUMBNAILS = 24
+_THUMBNAIL_WIDTH = 160
+_QUEUE = 8
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one look found. ``faces`` is a ``.npy`` of (frames, 468, 2) float32 pixels, NaN where
+    there is no face; ``thumbnails`` a ``.npz`` of JPEG bytes by frame number."""
+
+    cuts: tuple[Cut, ...]
+    faces: Path
+    thumbnails: Path
+
+
+def scan_film(
+    info: FilmInfo,
+    folder: Path,
+    *,
+    detector: str = "adaptive",
+    on_frame: Callable[[int], None] | None = None,
+) -> Scan:
+    """Decode the film once; find its cuts and faces; keep thumbnails. Files go to ``folder``.
+
+    Raises:
+        InputError: the film is damaged or holds fewer frames than it says.
+    """
+    face_size = _fitted(info, FACE_SIDE / max(info.width, info.height))
+    cut_size = _fitted(info, CUT_WIDTH / info.width)
+    thumbnail_size = _fitted(info, _THUMBNAIL_WIDTH / info.width)
+    every = max(1, info.frames // THUMBNAILS)
+    cut_finder = CutFinder(info.frame_rate, detector=detector)  # type: ignore[arg-type]
+    faces_path, thumbnails_path = folder / "faces.npy", folder / "thumbnails.npz"
+    thumbnails: dict[str, NDArray[np.uint8]] = {}
+    with writing(faces_path):
+        points = np.lib.format.open_memmap(faces_path, "w+", np.float32, (info.frames, POINTS, 2))
+    size = np.array([info.width, info.height], np.float32)
+
+    with FaceMesh() as mesh:
+
+        def find_face(index: int, rgb: NDArray[np.uint8]) -> None:
+            found = mesh.find(rgb)
+            points[index] = np.nan if found is None else found * size
+
+        with _worker(find_face) as look_for_face, _worker(cut_finder.feed) as look_for_cut:
+            for index, frame in enumerate(read_frames(info)):
+                look_for_face(index, rgb_of(frame, *face_size))
+                look_for_cut(index, rgb_of(frame, *cut_size, order="bgr24"))
+                if index % every == 0:
+                    picture = rgb_of(frame, *thumbnail_size, order="bgr24")
+                    thumbnails[str(index)] = cv2.imencode(".jpg", picture)[1].ravel()
+                if on_frame is not None:
+                    on_frame(index)
+    with writing(faces_path):
+        points.flush()
+    with writing(thumbnails_path):
+        np.savez(thumbnails_path, **thumbnails)
+    return Scan(tuple(cut_finder.finish()), faces_path, thumbnails_path)
+
+
+def load_thumbnails(path: Path) -> list[tuple[int, bytes]]:
+    """(frame, JPEG bytes) in order."""
+    with np.load(path) as stored:
+        return sorted((int(name), stored[name].tobytes()) for name in stored.files)
+
+
+def _fitted(info: FilmInfo, scale: float) -> tuple[int, int]:
+    scale = min(1.0, scale)
+    return max(2, round(info.width * scale)), max(2, round(info.height * scale))
+
+
+@contextmanager
+def _worker(work: Callable[[int, Any], None]) -> Iterator[Callable[[int, Any], None]]:
+    """A thread that does ``work`` on what it is handed, in order; its error reaches the caller."""
+    queue: Queue[tuple[int, Any] | None] = Queue(_QUEUE)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        while (item := queue.get()) is not None:
+            if not failures:
+                try:
+                    work(*item)
+                except BaseException as error:
+                    failures.append(error)
+
+    def hand_over(index: int, picture: Any) -> None:
+        if failures:
+            raise failures[0]
+        queue.put((index, picture))
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield hand_over
+    finally:
+        queue.put(None)
+        thread.join()
+    if failures:
+        raise failures[0]

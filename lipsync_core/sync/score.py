@@ -1,0 +1,76 @@
+"""What every scorer answers, and what every scorer must be able to do.
+
+Offsets follow SyncNet: frames of 1/25 s, positive = the sound is early and is repaired by delaying
+it 40 ms a frame. "No evidence" is never "in sync".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_core.faces.landmarks import FaceTrack
+
+MS_PER_OFFSET_FRAME = 40.0
+IN_SYNC_FRAMES = 1.0
+
+
+@dataclass(frozen=True)
+class SyncScore:
+    """The agreement of one face's lips with one sound.
+
+    ``offset_frames`` (1/25 s, positive = sound early) is ``None`` where there is no answer, and
+    ``evidence`` then says why; otherwise ``evidence`` is ``"ok"``. ``confidence`` is higher for
+    better agreement, ``distance`` lower.
+    """
+
+    offset_frames: float | None
+    confidence: float
+    distance: float
+    in_sync: bool
+    evidence: str
+
+    @property
+    def offset_ms(self) -> float | None:
+        """The offset in milliseconds, positive = sound early."""
+        return None if self.offset_frames is None else self.offset_frames * MS_PER_OFFSET_FRAME
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields of ``flows.verify``."""
+        return {
+            "offset_frames": _rounded(self.offset_frames, 2),
+            "offset_ms": _rounded(self.offset_ms, 1),
+            "confidence": _rounded(self.confidence, 3),
+            "distance": _rounded(self.distance, 3),
+            "in_sync": self.in_sync,
+            "evidence": self.evidence,
+        }
+
+
+class Scorer(Protocol):
+    """Measures spans of a film one by one and scores any set of measured spans together.
+
+    What a measurement is, only the scorer knows; it is small and may be stored as JSON.
+    """
+
+    name: str
+    version: int
+
+    def measure(
+        self, faces: FaceTrack, frame_rate: Fraction, sound: NDArray[np.float32]
+    ) -> dict[str, Any]:
+        """Measure one span: the landmarks of its frames and its sound (mono, 16 kHz)."""
+        ...
+
+    def score(self, measurements: Sequence[dict[str, Any]]) -> SyncScore:
+        """The agreement of all the spans together."""
+        ...
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)

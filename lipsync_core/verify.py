@@ -1,0 +1,75 @@
+"""Look at a rendered segment again, as a stranger would: decode it, find its face, score it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_core.faces.landmarks import POINTS, FaceMesh, FaceTrack
+from lipsync_core.faces.mouth import mouth_shapes
+from lipsync_core.generators.mouth_model import pooled_model
+from lipsync_core.material import Material
+from lipsync_core.media.audio import ANALYSIS_RATE, Track
+from lipsync_core.media.clip import Clip
+from lipsync_core.media.frames import read_frames, rgb_of
+from lipsync_core.media.probe import FilmInfo, probe
+from lipsync_core.scan import FACE_SIDE
+from lipsync_core.sync.score import Scorer
+from lipsync_core.timeline import sample_of_frame
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a second look at a segment found.
+
+    ``rendered`` and ``source`` are the scorer's measurements of the new picture with the new
+    speech and of the old picture with its own sound; ``motion_share`` the spread of the inner-lip
+    gap against a usual speaker's; ``opening`` the gap of every frame in eye distances, NaN where
+    no face was found.
+    """
+
+    rendered: dict[str, Any]
+    source: dict[str, Any] | None
+    motion_share: float
+    opening: NDArray[np.float32]
+
+
+def look_at(clip: Clip, material: Material, speech: Track, scorer: Scorer) -> Look:
+    """Measure a rendered clip and the same frames of the source."""
+    rate = material.info.frame_rate
+    faces = track_faces(probe(clip.path))
+    sound = _sound(speech, clip, material)
+    rendered = scorer.measure(faces, rate, sound)
+    source = None
+    if material.sound is not None:
+        own_faces = material.faces(clip.first_frame, clip.last_frame)
+        source = scorer.measure(own_faces, rate, _sound(material.sound, clip, material))
+    opening = mouth_shapes(faces.points)[:, 0]
+    usual = float(pooled_model().spread[0])
+    motion = float(np.nanstd(opening)) / usual if faces.present.any() else 0.0
+    return Look(rendered, source, motion, opening)
+
+
+def track_faces(info: FilmInfo) -> FaceTrack:
+    """The landmarks of every frame of a short video, in its own pixels."""
+    scale = min(1.0, FACE_SIDE / max(info.width, info.height))
+    size = round(info.width * scale), round(info.height * scale)
+    points = np.full((info.frames, POINTS, 2), np.nan, np.float32)
+    with FaceMesh() as mesh:
+        for index, frame in enumerate(read_frames(info)):
+            found = mesh.find(rgb_of(frame, *size))
+            if found is not None:
+                points[index] = found * np.array([info.width, info.height], np.float32)
+    return FaceTrack(points)
+
+
+def _sound(track: Track, clip: Clip, material: Material) -> NDArray[np.float32]:
+    rate = material.info.frame_rate
+    first = sample_of_frame(clip.first_frame, rate, ANALYSIS_RATE)
+    last = sample_of_frame(clip.last_frame, rate, ANALYSIS_RATE)
+    return track.read(first, last)[:, 0]

@@ -1,0 +1,59 @@
+"""What all tasks share: cache keys made of content, and the retry rule.
+
+A key is made of the sha256 of the inputs, the parameters and the version of the core function. No
+path and no time stamp is in it, so the same work is found again wherever it lies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.context import TaskRunContext
+from pydantic import BaseModel
+
+from lipsync_core.errors import LipsyncError
+from lipsync_core.stores import MediaRef
+
+# Parameters that say where things lie, not what they are.
+PLACES = frozenset({"store", "out"})
+CACHED: dict[str, Any] = {
+    "persist_result": True,
+    "result_serializer": "json",
+    "cache_result_in_memory": False,
+}
+RETRYING: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
+
+
+def content_key(name: str, version: int) -> Callable[[TaskRunContext, dict[str, Any]], str]:
+    """A cache key function: ``name/vN-<sha256 of the parameters' content>``."""
+
+    def key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
+        content = {k: _content(v) for k, v in parameters.items() if k not in PLACES}
+        text = json.dumps(content, sort_keys=True)
+        return f"{name}/v{version}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+    return key
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, MediaRef):
+        return value.sha256
+    if isinstance(value, BaseModel):
+        return {name: _content(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {str(k): _content(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_content(item) for item in value]
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    raise TypeError(f"a {type(value).__name__} has no content key")
+
+
+def may_retry(task: Any, run: Any, state: State[Any]) -> bool:
+    """Whether trying again can help: what the error's class says; unknown errors once more."""
+    error = state.result(raise_on_failure=False)
+    return error.retryable if isinstance(error, LipsyncError) else True

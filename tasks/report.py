@@ -1,0 +1,107 @@
+"""Report: ``run.json``, ``report.html`` and the same facts as Prefect artifacts."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+
+from lipsync_core.report.evidence import loudness_of, openings_of
+from lipsync_core.report.page import FilmEvidence, write_report
+from lipsync_core.report.plots import segment_plot_png
+from lipsync_core.report.summary import (
+    FailedFilm,
+    FilmSummary,
+    RunSummary,
+    SegmentSummary,
+    write_summary,
+)
+from lipsync_core.scan import load_thumbnails
+from tasks.values import store_at
+
+
+@task(name="report", persist_result=False, cache_result_in_memory=False)
+def report(
+    outcomes: Sequence[Any],
+    failed: list[FailedFilm],
+    out: Path,
+    next_command: str | None,
+    store: str,
+) -> RunSummary:
+    """Write what people read; ``outcomes`` are :class:`flows.film.FilmOutcome` values."""
+    page = out / "report.html"
+    planned_only = all(outcome.final is None for outcome in outcomes)
+    films = [_summary(outcome, out) for outcome in outcomes]
+    run = RunSummary(
+        run_dir=str(out), cost_usd=sum(outcome.quote.cost_usd for outcome in outcomes),
+        films=films, failed=failed, next_command=next_command,
+    )  # fmt: skip
+    if planned_only:
+        return run
+    keep = store_at(store)
+    evidence = [
+        _evidence(outcome, summary, keep) for outcome, summary in zip(outcomes, films, strict=True)
+    ]
+    write_report(run, evidence, page)
+    for summary in films:
+        write_summary(run.model_copy(update={"films": [summary]}), Path(summary.output).parent)
+    write_summary(run, out)
+    _mirror(run, page)
+    return run
+
+
+def _summary(outcome: Any, out: Path) -> FilmSummary:
+    folder = out / outcome.name
+    notes = [*outcome.film.notes]
+    if outcome.speech.note:
+        notes.append(outcome.speech.note)
+    if outcome.plan.voice_method != "silero":
+        notes.append("speech was found by its energy alone: install silero-vad for a better plan")
+    return FilmSummary(
+        name=outcome.name, output=str(folder / "final.mp4"), report=str(out / "report.html"),
+        frame_rate=outcome.film.frame_rate, frames=outcome.film.frames, checks=outcome.checks,
+        segments=outcome.segments or _planned(outcome), film_score=outcome.film_score,
+        source_score=outcome.source_score, notes=notes, stage_seconds=outcome.stage_seconds,
+    )  # fmt: skip
+
+
+def _planned(outcome: Any) -> list[SegmentSummary]:
+    return [SegmentSummary(**segment.model_dump()) for segment in outcome.plan.segments]
+
+
+def _evidence(outcome: Any, summary: FilmSummary, keep: Any) -> FilmEvidence:
+    material = outcome.film.material(keep)
+    source = openings_of(material)
+    return FilmEvidence(
+        summary=summary,
+        source=material.info.path,
+        final=Path(summary.output),
+        thumbnails=load_thumbnails(material.scan.thumbnails),
+        loudness=loudness_of(outcome.speech.analysis.track(keep), material.info),
+        source_opening=source,
+        final_opening=openings_of(material, outcome.openings),
+    )
+
+
+def _mirror(run: RunSummary, page: Path) -> None:
+    """The same facts as artifacts; the truth stays on disk."""
+    for film in run.films:
+        key = re.sub(r"[^a-z0-9]+", "-", film.name.lower()).strip("-") or "film"
+        rows = [segment.model_dump(mode="json") for segment in film.segments]
+        create_table_artifact(rows, key=f"{key}-segments", description=f"Segments of {film.name}")
+        picture = base64.b64encode(segment_plot_png(film)).decode()
+        create_image_artifact(
+            f"data:image/png;base64,{picture}", key=f"{key}-plot", description="Offset, confidence"
+        )
+        create_markdown_artifact(film.as_markdown(), key=f"{key}-checks")
+    create_link_artifact(page.resolve().as_uri(), link_text="report.html", key="report")

@@ -1,0 +1,176 @@
+"""The small values tasks hand each other: references to bytes and numbers, never bytes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from lipsync_core.material import Material
+from lipsync_core.media.audio import Track
+from lipsync_core.media.clip import Box, Clip
+from lipsync_core.media.probe import probe
+from lipsync_core.scan import Scan
+from lipsync_core.stores import MediaRef
+from lipsync_core.stores.local import LocalStore
+from lipsync_core.timeline import Cut, Segment, SpanKind, Timeline
+
+
+def store_at(root: str) -> LocalStore:
+    """The store a task was told to use."""
+    return LocalStore(Path(root))
+
+
+class TrackValue(BaseModel, frozen=True):
+    """A laid sound track; see :class:`lipsync_core.media.audio.Track`."""
+
+    file: MediaRef
+    sample_rate: int
+    channels: int
+    samples: int
+    given_s: float
+
+    @classmethod
+    def of(cls, track: Track, file: MediaRef) -> TrackValue:
+        """The value of a track whose file now lies in the store."""
+        return cls(
+            file=file, sample_rate=track.sample_rate, channels=track.channels,
+            samples=track.samples, given_s=track.given_s,
+        )  # fmt: skip
+
+    def track(self, store: LocalStore) -> Track:
+        """The track itself."""
+        return Track(
+            store.path(self.file), self.sample_rate, self.channels, self.samples, self.given_s
+        )
+
+
+class Speech(BaseModel, frozen=True):
+    """The new speech under a film: ``master`` for delivery, ``analysis`` mono at 16 kHz."""
+
+    master: TrackValue
+    analysis: TrackValue
+    note: str
+
+
+class ScannedFilm(BaseModel, frozen=True):
+    """A film and what one look at it found. ``cuts`` are first frames of shots, without 0."""
+
+    video: MediaRef
+    frames: int
+    frame_rate: str
+    cuts: tuple[int, ...]
+    faces: MediaRef
+    thumbnails: MediaRef
+    sound: TrackValue | None
+    notes: tuple[str, ...]
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second, exactly."""
+        return Fraction(self.frame_rate)
+
+    def material(self, store: LocalStore, cuts: tuple[int, ...] | None = None) -> Material:
+        """The film as engines and scorers see it; ``cuts`` replace the ones that were found."""
+        scan = Scan(
+            tuple(Cut(frame) for frame in (self.cuts if cuts is None else cuts)),
+            store.path(self.faces),
+            store.path(self.thumbnails),
+        )
+        sound = None if self.sound is None else self.sound.track(store)
+        return Material(probe(store.path(self.video)), scan, sound)
+
+
+class PlannedSegment(BaseModel, frozen=True):
+    """One segment of the plan."""
+
+    index: int
+    first_frame: int
+    last_frame: int
+    kind: SpanKind
+    reason: str
+
+    def segment(self) -> Segment:
+        """The segment itself."""
+        return Segment(self.index, self.first_frame, self.last_frame, self.kind, self.reason)
+
+
+class Plan(BaseModel, frozen=True):
+    """A film as segments. ``shots`` are the first frames of shots, without 0."""
+
+    frames: int
+    frame_rate: str
+    shots: tuple[int, ...]
+    segments: tuple[PlannedSegment, ...]
+    voice_method: str
+
+    @classmethod
+    def of(cls, timeline: Timeline, shots: tuple[int, ...], voice_method: str) -> Plan:
+        """The plan of a timeline."""
+        segments = tuple(
+            PlannedSegment(
+                index=s.index, first_frame=s.first_frame, last_frame=s.last_frame,
+                kind=s.kind, reason=s.reason,
+            )
+            for s in timeline.segments
+        )  # fmt: skip
+        return cls(
+            frames=timeline.frames, frame_rate=str(timeline.frame_rate), shots=shots,
+            segments=segments, voice_method=voice_method,
+        )  # fmt: skip
+
+    def timeline(self) -> Timeline:
+        """The timeline itself."""
+        segments = tuple(s.segment() for s in self.segments)
+        return Timeline(Fraction(self.frame_rate), self.frames, segments)
+
+    @property
+    def to_render(self) -> list[PlannedSegment]:
+        """The segments that get a new mouth."""
+        return [s for s in self.segments if s.kind is SpanKind.LIPSYNC]
+
+
+class SegmentJob(BaseModel, frozen=True):
+    """What one rendering depends on, and nothing else: it is the cache key of the segment."""
+
+    film: ScannedFilm
+    shot: tuple[int, int]
+    first_frame: int
+    last_frame: int
+    speech: TrackValue
+    generator: str
+    generator_version: int
+    shift_ms: float = 0.0
+    attempt: int = 1
+
+    def segment(self) -> Segment:
+        """The frames to render."""
+        return Segment(0, self.first_frame, self.last_frame)
+
+    def material(self, store: LocalStore) -> Material:
+        """The film, cut at the edges of the segment's shot."""
+        return self.film.material(store, cuts=self.shot)
+
+
+class Rendered(BaseModel, frozen=True):
+    """A rendered segment; ``seconds`` is how long the rendering took."""
+
+    file: MediaRef
+    first_frame: int
+    last_frame: int
+    box: tuple[int, int, int, int]
+    seconds: float
+
+    def clip(self, store: LocalStore) -> Clip:
+        """The clip itself."""
+        return Clip(store.path(self.file), self.first_frame, self.last_frame, Box(*self.box))
+
+
+class Looked(BaseModel, frozen=True):
+    """What verification measured of one segment; see :class:`lipsync_core.verify.Look`."""
+
+    rendered: dict[str, object]
+    source: dict[str, object] | None
+    motion_share: float
+    opening: tuple[float | None, ...]
