@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
 
 from lipsync_core.errors import InputError, TimelineBroken
 
@@ -95,8 +96,7 @@ class Timeline:
             wrong = sorted(frame for frame in inner if frame < 0 or frame > frames)
             raise InputError(f"cut at frame {wrong[0]} is outside the film's {frames} frames")
         edges = [0, *sorted(inner - {0, frames}), frames]
-        spans = zip(edges[:-1], edges[1:], strict=True)
-        segments = tuple(Segment(index, a, b) for index, (a, b) in enumerate(spans))
+        segments = tuple(Segment(index, a, b) for index, (a, b) in enumerate(pairwise(edges)))
         return cls(frame_rate, frames, segments)
 
     def sample(self, frame: int, sample_rate: int) -> int:

@@ -13,20 +13,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-GRID_STEP = 12  # px between the nodes the spline is evaluated at
+# The nodes the spline is evaluated at: a warp of a face has no detail finer than these.
+GRID_STEP = 12  # px apart at least
+_NODES_ACROSS = 16  # and at most about so many to a side
 _INVERSION_STEPS = 8
 
 
 def backward_field(
-    source: NDArray[np.float64], target: NDArray[np.float64], width: int, height: int
+    source: NDArray[np.float64],
+    target: NDArray[np.float64],
+    width: int,
+    height: int,
+    rim: float = 0.0,
 ) -> NDArray[np.float32]:
     """Where each pixel of the warped picture comes from: (height, width, 2) as x, y.
 
     ``source`` and ``target`` are (points, 2): what is at ``source[i]`` appears at ``target[i]``.
-    Far from the points the field continues them smoothly, so anchor what must not move.
+    Far from the points the field continues them smoothly, so anchor what must not move; over the
+    last ``rim`` pixels before the edges it fades to no move at all.
     """
-    nodes = _nodes(width, height, GRID_STEP)
+    nodes = _nodes(width, height, max(GRID_STEP, max(width, height) // _NODES_ACROSS))
     moved = _spline(target, source - target, nodes.reshape(-1, 2)).reshape(nodes.shape)
+    if rim:
+        from_edge = np.minimum(nodes, [width - 1, height - 1] - nodes).min(-1)
+        moved *= smooth_step(from_edge / rim)[..., None]
     return _pixel_field(moved.astype(np.float32), width, height)
 
 
@@ -111,7 +121,8 @@ def _design(knots: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[
 
 
 def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    squared = ((a[:, None] - b[None]) ** 2).sum(-1)
+    squared = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    squared = np.maximum(squared, 0.0)
     kernel: NDArray[np.float64] = squared * np.log(squared + 1e-9)
     return kernel
 
@@ -122,7 +133,7 @@ def _enlarged(nodes: NDArray[np.float32], width: int, height: int) -> NDArray[np
     return cv2.remap(nodes, x, y, cv2.INTER_LINEAR)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _places_between_nodes(
     rows: int, columns: int, width: int, height: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -138,7 +149,8 @@ def warped_plane(
 ) -> NDArray[Any]:
     """A plane seen through a backward field given in luma pixels (see ``chroma_steps``).
 
-    The result has the size of the field, divided by the steps.
+    The result has the size of the field, divided by the steps. Planes of one size may be warped
+    together, stacked as (height, width, planes).
     """
     if (across, down) != (1, 1):
         size = (field.shape[1] // across, field.shape[0] // down)
@@ -146,6 +158,4 @@ def warped_plane(
         # chroma samples sit in the middle of the luma pixels they cover
         steps = np.array([across, down], np.float32)
         field = (field - (steps - 1) / 2) / steps
-    return cv2.remap(
-        plane, field[..., 0], field[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    return cv2.remap(plane, field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

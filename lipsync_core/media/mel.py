@@ -14,14 +14,15 @@ ROWS_PER_SECOND = 100
 BANDS = 26
 _HOP = ANALYSIS_RATE // ROWS_PER_SECOND
 _WINDOW = 512
+_RANGE_NATS = 7.0  # of energy, about 30 dB
 _LOW_HZ, _HIGH_HZ = 60.0, 7600.0
 
 
-def log_mel(samples: NDArray[np.float32], floor_percentile: float = 20.0) -> NDArray[np.float64]:
+def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     """Log energies in 26 mel bands, (samples,) at 16 kHz → (rows, 26), row r centred on r·10 ms.
 
-    Each band is floored at its own percentile, so that the level of the room's noise, which says
-    nothing about the mouth, carries no shape. The mel scale is O'Shaughnessy's
+    Each band is floored at its 20th percentile, or 30 dB below its loud parts where that is more:
+    how silent a pause is says nothing about the mouth. The mel scale is O'Shaughnessy's
     2595·log10(1 + f/700); the bands are triangles that overlap by half.
     """
     padded = np.pad(samples.astype(np.float64), _WINDOW // 2)
@@ -31,7 +32,8 @@ def log_mel(samples: NDArray[np.float32], floor_percentile: float = 20.0) -> NDA
         for start in range(0, len(windows), 4096)
     ]
     energies = np.concatenate(rows)
-    return np.maximum(energies, np.percentile(energies, floor_percentile, axis=0))
+    quiet, loud = np.percentile(energies, (20, 95), axis=0)
+    return np.maximum(energies, np.maximum(quiet, loud - _RANGE_NATS))
 
 
 def cepstra(log_energies: NDArray[np.float64], count: int = 12) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
@@ -70,7 +71,7 @@ class Rewrite:
         ):  # fmt: skip
             for frame in read_frames(info, first, last):
                 spool.append(cropped(frame, box))
-            shown = _Shown(spool, points, chosen, inside.start, info.pixel_format)
+            shown = _Shown(spool, points, chosen, wanted, inside.start, info.pixel_format)
             for offset in range(segment.frames):
                 writer.write(frame_of(shown.planes(offset), info.pixel_format))
         return Clip(out, segment.first_frame, segment.last_frame, box)
@@ -84,49 +85,42 @@ class _Shown:
         spool: FrameSpool,
         points: NDArray[np.float64],
         chosen: NDArray[np.int64],
+        wanted: NDArray[np.float64],
         start: int,
         pixel_format: str,
     ) -> None:
         self._spool, self._points, self._chosen = spool, points, chosen
+        self._wanted = wanted
         self._start, self._format = start, pixel_format
 
     def planes(self, offset: int) -> list[Plane]:
         """Frame ``offset`` of the segment."""
         unit = int(self._chosen[offset])
-        before = self._neighbour(offset, -1)
-        after = self._neighbour(offset, +1)
-        if before is not None:
-            return self._mixed(offset, unit, before)
-        if after is not None:
-            return self._mixed(offset, unit, after)
-        return self._composed(offset, unit)
+        shown = self._composed(offset, unit)
+        gone_on = self._gone_on(offset)
+        if gone_on is None:
+            return shown
+        other = self._composed(offset, gone_on)
+        return [cv2.addWeighted(a, 0.6, b, 0.4, 0) for a, b in zip(shown, other, strict=True)]
 
-    def _neighbour(self, offset: int, step: int) -> int | None:
-        """At a join, the unit by which the neighbouring run would have gone on."""
-        if not 0 <= offset + step < len(self._chosen):
+    def _gone_on(self, offset: int) -> int | None:
+        """Where a new run of units begins: the unit by which the old run would have gone on."""
+        if offset == 0:
             return None
-        continued = int(self._chosen[offset + step]) - step
-        joined = continued != int(self._chosen[offset])
-        inside = 0 <= continued < self._spool.frames
-        if not (joined and inside and np.isfinite(self._points[continued, 0, 0])):
-            return None
-        return continued
-
-    def _mixed(self, offset: int, unit: int, other: int) -> list[Plane]:
-        main, second = self._composed(offset, unit), self._composed(offset, other)
-        return [
-            np.rint(0.7 * a.astype(np.float32) + 0.3 * b.astype(np.float32)).astype(a.dtype)
-            for a, b in zip(main, second, strict=True)
-        ]
+        unit = int(self._chosen[offset - 1]) + 1
+        joined = unit != int(self._chosen[offset])
+        known = unit < self._spool.frames and np.isfinite(self._points[unit, 0, 0])
+        return unit if joined and known else None
 
     def _composed(self, offset: int, unit: int) -> list[Plane]:
         place = self._start + offset
         frame = self._spool.read(place)
-        if unit == place or not np.isfinite(self._points[place, 0, 0]):
+        if not np.isfinite(self._points[place, 0, 0]):
             return frame
         return composed(
-            frame, self._points[place], self._spool.read(unit), self._points[unit], self._format
-        )
+            frame, self._points[place], self._spool.read(unit), self._points[unit],
+            self._wanted[offset], self._format,
+        )  # fmt: skip
 
 
 def _window(shot: tuple[int, int], segment: Segment) -> tuple[int, int]:

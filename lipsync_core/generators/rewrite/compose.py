@@ -1,8 +1,8 @@
 """One mouth onto one frame: aligned, its jaw made to agree, its colour matched, blended.
 
-Two warps meet at the seam. The unit's mouth is brought to the frame's head pose, its upper edge
-locked to the frame's own nose and cheeks; the frame itself is bent so that its jaw line lies where
-the unit's jaw is. Both then show the same geometry where the mask fades, so no second chin appears.
+Two warps meet at the seam. The unit's mouth is brought to the frame's head pose, its edge locked
+to the frame's own nose, cheeks and jaw; the frame itself is bent so that its jaw drops as far
+as the new mouth asks. Both show the same geometry where the mask fades: no second chin appears.
 """
 
 from __future__ import annotations
@@ -13,47 +13,14 @@ from numpy.typing import NDArray
 
 from lipsync_core.faces.landmarks import LOWER_FACE, OUTER_LIPS, STABLE
 from lipsync_core.faces.warp import backward_field, warped_plane
+from lipsync_core.generators.rewrite.articulate import JAW, Points, articulated
 from lipsync_core.media.frames import Plane, chroma_steps
 
 # Nose base and cheeks: the mask's upper edge, which must match the frame.
 _SEAM = np.array([2, 97, 98, 326, 327, 129, 358, 36, 266, 205, 425])
-_JAW = np.array([172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397])
-_CHIN = np.array([175, 171, 396, 170, 395, 140, 369, 199, 200, 18])
-_NOSE = np.array([1, 2, 4, 97, 98, 326, 327])
-_RIGID = np.concatenate([STABLE, _NOSE])
-_RIGID_WEIGHTS = np.concatenate([np.ones(len(STABLE)), np.full(len(_NOSE), 1.5)])
-_AFFINE_RIDGE = 0.15
-_MOUTH = np.concatenate([OUTER_LIPS, [13, 14, 78, 308]])
-
-Points = NDArray[np.float64]
-
-
-def alignment(source: Points, target: Points) -> NDArray[np.float64]:
-    """The map (2, 3) that brings the still part of one face onto another's.
-
-    A similarity (Umeyama 1991), then an affine correction held small by a ridge: to first order
-    it follows the foreshortening of a head that turns or nods without throwing the chin about,
-    which lies outside the points that are fitted. The nose counts most, since it is by the nose
-    that one sees where a mouth belongs.
-    """
-    weights = _RIGID_WEIGHTS[:, None] / _RIGID_WEIGHTS.sum()
-    a, b = source[_RIGID], target[_RIGID]
-    middle_a, middle_b = (weights * a).sum(0), (weights * b).sum(0)
-    a, b = a - middle_a, b - middle_b
-    left, sizes, right = np.linalg.svd((weights * b).T @ a)
-    signs = np.array([1.0, np.sign(np.linalg.det(left @ right))])
-    spread = float((weights * a**2).sum())
-    turn = (left * signs) @ right * ((sizes * signs).sum() / spread)
-    bend = np.linalg.solve(
-        (weights * a).T @ a + _AFFINE_RIDGE * spread * np.eye(2), (weights * a).T @ (b - a @ turn.T)
-    )
-    turn = turn + bend.T
-    return np.column_stack([turn, middle_b - turn @ middle_a])
-
-
-def moved(points: Points, matrix: NDArray[np.float64]) -> Points:
-    """Points (n, 2) under a (2, 3) matrix."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
+_SIZE_STEP = 32
+_RIM = 0.1  # of the region: where its bending fades out
+_LIPS = np.concatenate([OUTER_LIPS, [13, 14, 78, 308, 81, 178, 311, 402]])
 
 
 def composed(
@@ -61,13 +28,15 @@ def composed(
     frame_points: Points,
     unit: list[Plane],
     unit_points: Points,
+    shape: NDArray[np.float64],
     pixel_format: str,
 ) -> list[Plane]:
-    """The frame with the unit's mouth; points are (468, 2) in pixels of these planes.
+    """The frame with the unit's mouth; points are (468, 2) in pixels of these planes,
+    ``shape`` (9,) is the mouth that is wanted.
 
     ``frame`` is changed in place and returned; only a region round the lower face is touched.
     """
-    wanted = moved(unit_points, alignment(unit_points, frame_points))
+    wanted = articulated(frame_points, unit_points, shape)
     height, width = frame[0].shape
     left, top, right, bottom = _region(frame_points, wanted, width, height)
     corner = np.array([left, top], np.float64)
@@ -75,18 +44,15 @@ def composed(
     unit_field = _unit_field(unit_points, frame_points - corner, wanted - corner, *size)
     frame_field = _frame_field(frame_points - corner, wanted - corner, *size)
     mask = _mask(frame_points - corner, wanted - corner, *size)
-    across, down = chroma_steps(pixel_format)
-    for number, (own, other) in enumerate(zip(frame, unit, strict=True)):
-        dx, dy = (1, 1) if number == 0 else (across, down)
-        part = own[top // dy : bottom // dy, left // dx : right // dx]
-        fade = (
-            mask
-            if number == 0
-            else cv2.resize(mask, part.shape[::-1], interpolation=cv2.INTER_AREA)
-        )
-        base = warped_plane(part, frame_field, dx, dy)
-        mouth = warped_plane(other, unit_field, dx, dy)
-        part[:] = _blended(base, mouth, fade, part)
+    luma = frame[0][top:bottom, left:right]
+    luma[:] = _blended(luma, unit[0], frame_field, unit_field, mask)
+    dx, dy = chroma_steps(pixel_format)
+    places = np.s_[top // dy : bottom // dy, left // dx : right // dx]
+    chroma = _blended(
+        cv2.merge([frame[1][places], frame[2][places]]), cv2.merge([unit[1], unit[2]]),
+        frame_field, unit_field, mask, dx, dy,
+    )  # fmt: skip
+    frame[1][places], frame[2][places] = cv2.split(chroma)
     return frame
 
 
@@ -94,26 +60,46 @@ def _region(
     frame_points: Points, wanted: Points, width: int, height: int
 ) -> tuple[int, int, int, int]:
     """Left, top, right, bottom (all even) of what a new mouth may change, inside the planes."""
-    outline = np.concatenate([frame_points[LOWER_FACE], wanted[LOWER_FACE], frame_points[_JAW]])
+    outline = np.concatenate([frame_points[LOWER_FACE], wanted[LOWER_FACE], frame_points[JAW]])
     room = 0.3 * float(np.linalg.norm(frame_points[33] - frame_points[263]))
     left, top = np.maximum(outline.min(0) - room, 0).astype(int) // 2 * 2
-    right, bottom = np.minimum(outline.max(0) + room, [width, height]).astype(int) // 2 * 2
+    # few different sizes, so that what depends on the size alone is found again
+    right, bottom = -(-(outline.max(0) + room - [left, top]) // _SIZE_STEP) * _SIZE_STEP
+    limit = np.array([width, height]) // 2 * 2
+    right, bottom = np.minimum([left + int(right), top + int(bottom)], limit)
     return int(left), int(top), int(right), int(bottom)
 
 
-def _blended(base: Plane, mouth: Plane, fade: NDArray[np.float32], own: Plane) -> Plane:
-    """Mouth over base in colour agreement with it, in the integer type of the plane."""
+def _blended(
+    own: Plane,
+    unit: Plane,
+    frame_field: NDArray[np.float32],
+    unit_field: NDArray[np.float32],
+    mask: NDArray[np.float32],
+    dx: int = 1,
+    dy: int = 1,
+) -> Plane:
+    """The unit's mouth over the bent frame in its colour: a plane, or two chroma planes stacked."""
+    base = warped_plane(own, frame_field, dx, dy)
+    mouth = warped_plane(unit, unit_field, dx, dy)
+    size = (base.shape[1], base.shape[0])
+    fade = mask if (dx, dy) == (1, 1) else cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
     step = _colour_step(base, mouth, fade)
-    difference = cv2.subtract(mouth, base, dtype=cv2.CV_32F) + step
-    blended = np.rint(base + fade * difference)
+    if base.ndim == 3:
+        fade = fade[..., None]
+    difference = cv2.subtract(mouth, base, dtype=cv2.CV_32F)
+    difference += step
+    difference *= fade
+    difference += base
     most = 255 if own.dtype == np.uint8 else 1023
-    return np.clip(blended, 0, most).astype(own.dtype)
+    np.rint(difference, out=difference)
+    return np.clip(difference, 0, most, out=difference).astype(own.dtype)
 
 
 def _unit_field(
     unit_points: Points, frame_points: Points, wanted: Points, width: int, height: int
 ) -> NDArray[np.float32]:
-    free = np.concatenate([_MOUTH, _CHIN, _JAW])
+    free = np.concatenate([_LIPS, JAW])
     source = np.concatenate([unit_points[free], unit_points[_SEAM], unit_points[STABLE]])
     target = np.concatenate([wanted[free], frame_points[_SEAM], frame_points[STABLE]])
     return backward_field(source, target, width, height)
@@ -126,23 +112,9 @@ def _frame_field(
     xs, ys = np.linspace(0, width - 1, 6), np.linspace(0, height - 1, 6)
     edge = np.array([(x, y) for x in xs for y in ys if x in (0, width - 1) or y in (0, height - 1)])
     still = np.concatenate([frame_points[STABLE], frame_points[_SEAM], edge])
-    source = np.concatenate([frame_points[_JAW], frame_points[_CHIN], still])
-    target = np.concatenate([wanted[_JAW], wanted[_CHIN], still])
-    field = backward_field(source, target, width, height)
-    # the spline is only nearly still at the edge: fade it out so the box has no seam
-    fade = np.minimum(
-        np.minimum(np.arange(width), np.arange(width)[::-1])[None] / (0.08 * width),
-        np.minimum(np.arange(height), np.arange(height)[::-1])[:, None] / (0.08 * height),
-    )
-    identity = _identity(width, height)
-    share = np.clip(fade, 0, 1).astype(np.float32)[..., None]
-    return identity + share * (field - identity)
-
-
-def _identity(width: int, height: int) -> NDArray[np.float32]:
-    return np.stack(
-        np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), -1
-    )
+    source = np.concatenate([frame_points[JAW], still])
+    target = np.concatenate([wanted[JAW], still])
+    return backward_field(source, target, width, height, rim=_RIM * min(width, height))
 
 
 def _mask(frame_points: Points, wanted: Points, width: int, height: int) -> NDArray[np.float32]:
@@ -166,12 +138,15 @@ def _colour_step(base: Plane, mouth: Plane, fade: NDArray[np.float32]) -> NDArra
         return np.zeros(base.shape, np.float32)
     keep = slice(None, None, max(1, len(xs) // 1500))
     ys, xs = ys[keep], xs[keep]
-    difference = np.clip(base[ys, xs].astype(np.float64) - mouth[ys, xs], -40, 40)
-    height, width = base.shape
+    difference = base[ys, xs].astype(np.float64) - mouth[ys, xs]
+    height, width = base.shape[:2]
     design = np.column_stack([np.ones(len(xs)), xs / width - 0.5, ys / height - 0.5])
-    tilt = np.linalg.solve(
-        design.T @ design + np.diag([0, 0.1, 0.1]) * len(xs), design.T @ difference
-    )
-    across = (np.arange(width) / width - 0.5) * tilt[1]
-    down = (np.arange(height) / height - 0.5) * tilt[2]
-    return (tilt[0] + across[None] + down[:, None]).astype(np.float32)
+    ridge = np.diag([0, 0.1, 0.1]) * len(xs)
+    tilt = np.linalg.solve(design.T @ design + ridge, design.T @ np.clip(difference, -40, 40))
+    tilt = tilt.astype(np.float32)
+    x = np.linspace(-0.5, 0.5, width, dtype=np.float32)[None]
+    y = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None]
+    if base.ndim == 3:
+        x, y = x[..., None], y[..., None]
+    step: NDArray[np.float32] = tilt[0] + x * tilt[1] + y * tilt[2]
+    return step
