@@ -1,0 +1,148 @@
+"""Measure the main job: python -m tests.benchmarks [job] [memory] [scorer] [scenes]
+
+    job     the whole job at 512x512 and 1080p, with the share of each stage
+    memory  peak memory of the job on a film of 1 minute and of 10 minutes
+    scorer  landmark scorer, frames a second, against decoding alone
+    scenes  scene detection against the plain scenedetect command on the same file
+
+Every ratio compares two things measured in the same run, in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import flows  # noqa: F401  (its settings must stand before Prefect is imported)
+from lipsync_core.media.audio import ANALYSIS_RATE, lay_track
+from lipsync_core.media.frames import read_frames
+from lipsync_core.media.probe import probe
+from lipsync_core.scan import find_cuts, scan_film
+from lipsync_core.sync.landmark import LandmarkScorer
+from lipsync_core.verify import track_faces
+from tests.benchmarks import films
+from tests.benchmarks.process import bulk, run
+
+ROUNDS = 3
+console = Console(width=110)
+
+
+def job(folder: Path) -> None:
+    """Seconds of work for each second of film, and where they go."""
+    table = Table("film", "film s", "wall s", "wall s/s", "cpu s/s", title="The whole job")
+    stages = Table("film", "stage", "s", "s per s of film", "share", title="Its stages")
+    seconds = 27
+    speech = films.long_speech(folder / "speech.wav", seconds)
+    for name, face, width, height in (("512x512", 512, 512, 512), ("1080p", 720, 1920, 1080)):
+        source = films.loop(folder / f"face{face}.mkv", face)
+        film = films.talking_film(folder / f"{name}.mp4", source, width, height, seconds)
+        taken = bulk(film, speech, folder / f"out{name}")
+        table.add_row(
+            name, str(seconds), f"{taken.wall_s:.1f}", f"{taken.wall_s / seconds:.2f}",
+            f"{taken.cpu_s / seconds:.2f}",
+        )  # fmt: skip
+        spent = dict(json.loads(taken.output)["films"][0]["stage_seconds"])
+        spent["start, report, end"] = taken.wall_s - sum(spent.values())
+        for stage, s in spent.items():
+            stages.add_row(
+                name, stage, f"{s:.1f}", f"{s / seconds:.3f}", f"{s / taken.wall_s:.0%}"
+            )
+    console.print(table, stages)
+
+
+def memory(folder: Path) -> None:
+    """Peak memory must not grow with the film."""
+    table = Table("film", "peak MB", "ratio", "wall s", title="Peak memory of the job, 640x360")
+    source = films.loop(folder / "face360.mkv", 320)
+    first = None
+    for minutes in (1, 10):
+        seconds = 60 * minutes
+        film = films.talking_film(folder / f"{minutes}min.mp4", source, 640, 360, seconds)
+        speech = films.long_speech(folder / f"{minutes}min.wav", seconds)
+        taken = bulk(film, speech, folder / f"out{minutes}min")
+        first = first or taken.peak_mb
+        table.add_row(
+            f"{minutes} min", f"{taken.peak_mb:.0f}", f"{taken.peak_mb / first:.2f}",
+            f"{taken.wall_s:.0f}",
+        )  # fmt: skip
+    console.print(table)
+
+
+def scorer(folder: Path) -> None:
+    """Frames a second of finding faces and of scoring them, against decoding alone."""
+    film = films.talking_film(
+        folder / "scored.mp4", films.loop(folder / "face512.mkv", 512), 512, 512, 18
+    )
+    info = probe(film)
+    speech = films.long_speech(folder / "scored.wav", 18)
+    track = lay_track(
+        speech, folder / "laid.wav", frames=info.frames, frame_rate=info.frame_rate,
+        sample_rate=ANALYSIS_RATE, mono=True,
+    )  # fmt: skip
+    sound, faces, judge = track.read()[:, 0], track_faces(info), LandmarkScorer()
+    decode = _median(lambda: sum(1 for _ in read_frames(info)))
+    find = _median(lambda: track_faces(info))
+    score = _median(lambda: judge.score([judge.measure(faces, info.frame_rate, sound)]))
+    table = Table("step", "frames/s", "times decoding", title="Landmark scorer, 512x512")
+    for name, taken in (("decode alone", decode), ("decode + landmarks", find), ("score", score)):
+        table.add_row(name, f"{info.frames / taken:.0f}", f"{taken / decode:.2f}")
+    console.print(table)
+
+
+def scenes(folder: Path) -> None:
+    """Our cuts, and our whole scan, against the scenedetect command, start-up left out."""
+    face = films.loop(folder / "face720.mkv", 720)
+    film = films.talking_film(folder / "scenes.mp4", face, 1280, 720, 60)
+    info = probe(film)
+    command = Path(sys.executable).with_name("scenedetect")
+    nothing = _median(lambda: run(str(command), "version", log=folder / "version.log"))
+    theirs, cuts, whole = [], [], []
+    for _ in range(ROUNDS):
+        arguments = (str(command), "-q", "-i", str(film), "detect-adaptive", "list-scenes", "-n")
+        theirs.append(run(*arguments, log=folder / "theirs.log").wall_s - nothing)
+        cuts.append(_once(lambda: find_cuts(info)))
+        with tempfile.TemporaryDirectory() as scratch:
+            place = Path(scratch)
+            whole.append(_once(lambda: scan_film(info, place)))
+    table = Table("what", "s", "times scenedetect", title="Scene detection, 60 s of 720p")
+    base = statistics.median(theirs)
+    for name, taken in (
+        ("scenedetect command, less its start", base),
+        ("our cuts", statistics.median(cuts)),
+        ("our cuts + faces + thumbnails", statistics.median(whole)),
+    ):
+        table.add_row(name, f"{taken:.2f}", f"{taken / base:.2f}")
+    console.print(table)
+
+
+def _once(work: Callable[[], object]) -> float:
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
+
+
+def _median(work: Callable[[], object]) -> float:
+    work()
+    return statistics.median(_once(work) for _ in range(ROUNDS))
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+if __name__ == "__main__":
+    parts = {"scorer": scorer, "scenes": scenes, "job": job, "memory": memory}
+    for name in sys.argv[1:] or parts:
+        with _scratch() as scratch:
+            parts[name](scratch)
