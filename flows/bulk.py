@@ -8,19 +8,18 @@ A run may be killed at any moment; the same command goes on where it stopped.
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.command import run_command
+from flows.command import command_line, run_command
 from flows.film import FilmOutcome, dub_film
 from flows.progress import progress
 from flows.request import BulkRequest
-from lipsync_core.errors import LipsyncError
+from lipsync_core.errors import told
 from lipsync_core.report.summary import FailedFilm, RunSummary
+from tasks.policy import results_in
 from tasks.prepare import prepare
 from tasks.report import report
 
@@ -30,8 +29,9 @@ def bulk(request: BulkRequest) -> RunSummary:
     """Dub every film of a request.
 
     Args:
-        request: which films, which speech, where to, and how.
+        request: a video and an audio, or a manifest; the rest may stay empty.
     """
+    request = request.with_settings()
     pairs = request.pairs()
     prepare(request.out, request.store_root)
     finished: list[FilmOutcome] = []
@@ -40,11 +40,14 @@ def bulk(request: BulkRequest) -> RunSummary:
         with progress.film(pair.name):
             try:
                 finished.append(_film_flow(request)(pair.name, pair.video, pair.audio, request))
-            except LipsyncError as error:
+            except Exception as error:
                 if len(pairs) == 1:
                     raise
-                failed.append(FailedFilm(name=pair.name, error=str(error)))
-    again = _same_command(request) if failed else None
+                failed.append(FailedFilm(name=pair.name, error=told(error)))
+                progress.say(f"{pair.name}: failed: {failed[-1].error}")
+            else:
+                progress.say(f"{pair.name}: finished")
+    again = command_line("bulk", request) if failed else None
     return report(finished, failed, request.out, again, request.store_root)
 
 
@@ -52,15 +55,9 @@ def _film_flow(request: BulkRequest) -> Any:
     """The film flow with this request's number of workers, its results kept in its store."""
     return dub_film.with_options(
         task_runner=ThreadPoolTaskRunner(max_workers=request.max_workers),  # type: ignore[arg-type]
-        result_storage=Path(request.store_root).resolve() / "results",
+        result_storage=results_in(request.store_root),
     )
 
 
-def _same_command(request: BulkRequest) -> str:
-    given = request.model_dump(mode="json", exclude_defaults=True)
-    options = (f"--{name.replace('_', '-')} {shlex.quote(str(v))}" for name, v in given.items())
-    return "python -m flows.bulk " + " ".join(options)
-
-
 if __name__ == "__main__":
-    run_command(bulk, BulkRequest)
+    run_command(bulk, BulkRequest, check=BulkRequest.checked)

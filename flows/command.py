@@ -7,11 +7,15 @@ the budget. With ``--json`` standard output holds exactly one JSON object.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
-import os
+import shlex
+import signal
 import sys
+import tempfile
 import types
 import typing
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,7 +23,11 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from lipsync_core.errors import LipsyncError
+from lipsync_core.errors import LipsyncError, told
+
+_EXITS = (
+    "exit codes: 0 done, 1 failed or in need of review, 2 bad usage or input, 3 over the budget"
+)
 
 
 def run_command(
@@ -27,27 +35,45 @@ def run_command(
     model: type[BaseModel],
     *,
     positional: Sequence[str] = (),
+    check: Callable[[Any], Any] | None = None,
     arguments: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Parse the command line into ``model``, run, print what came of it, and exit."""
-    parser = _parser(run, model, positional)
-    given = vars(parser.parse_args(arguments))
+    """Parse the command line into ``model``, run, print what came of it, and exit.
+
+    ``check`` looks at the request before anything is started, so that a slip of the pen is told
+    at once; it may give back another request to run instead.
+    """
+    given = vars(_parser(run, model, positional).parse_args(arguments))
     as_json = given.pop("json")
-    _quiet_logs()
+    log = _log_to_file()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as for Ctrl-C
     try:
-        request = model.model_validate({k: v for k, v in given.items() if v is not None})
-        result = run(request)
+        with contextlib.redirect_stdout(sys.stderr):  # whatever an engine prints
+            request = model.model_validate({k: v for k, v in given.items() if v is not None})
+            if check is not None:
+                request = check(request) or request
+            log.path = _log_path(request)
+            result = run(request)
     except ValidationError as error:
         _stop(_said(error), 2)
     except LipsyncError as error:
         _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to go on", 130)
-    if as_json:
-        print(result.model_dump_json())
-    else:
-        print(result.as_text())
+    except Exception as error:
+        logging.getLogger(__name__).error("the command failed", exc_info=error)
+        _stop(f"{told(error)} (details in {log.path})", 1)
+    print(result.model_dump_json() if as_json else result.as_text())
     _leave(result.exit_code)
+
+
+def command_line(name: str, request: BaseModel) -> str:
+    """The command that makes this request again."""
+    words = ["python", "-m", f"flows.{name}"]
+    for key, value in request.model_dump(mode="json", exclude_defaults=True).items():
+        option = "--" + key.replace("_", "-")
+        words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)
 
 
 def _stop(message: str, code: int) -> NoReturn:
@@ -61,11 +87,43 @@ def _leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _quiet_logs() -> None:
-    """Prefect's own lines only matter where something is wrong; they go to stderr."""
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    for name in ("prefect", "prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).setLevel(os.environ["PREFECT_LOGGING_LEVEL"])
+class _ErrorLog(logging.Handler):
+    """Errors nobody foresaw, with their tracebacks, in a file that only then comes to be.
+
+    What the error family says in one line is told to the person and not written here.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+        self.path = Path(tempfile.gettempdir()) / "lipsync-error.log"
+        self._last: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, Exception) or isinstance(error, LipsyncError):
+            return
+        if error is self._last:  # every flow it passes through logs it again
+            return
+        self._last = error
+        with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as file:
+            file.write(self.format(record) + "\n")
+
+
+def _log_to_file() -> _ErrorLog:
+    """Keep the terminal for what a person should read; a Prefect server still gets its logs."""
+    log = _ErrorLog()
+    logging.getLogger().handlers = [log]
+    logging.getLogger("prefect._internal").handlers = [log]
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    return log
+
+
+def _log_path(request: Any) -> Path:
+    """Beside the intermediate files, where the command has a folder for them."""
+    folder = getattr(request, "store_root", None) or tempfile.gettempdir()
+    return Path(folder) / ("error.log" if hasattr(request, "store_root") else "lipsync-error.log")
 
 
 def _said(error: ValidationError) -> str:
@@ -76,14 +134,23 @@ def _said(error: ValidationError) -> str:
     return f"{option}{message[:1].lower() + message[1:]}"
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, as every other error is told."""
+
+    def error(self, message: str) -> NoReturn:
+        _stop(f"{message} (--help lists the options)", 2)
+
+
 def _parser(
     run: Callable[[Any], Any], model: type[BaseModel], positional: Sequence[str]
 ) -> argparse.ArgumentParser:
     module = sys.modules["__main__"]
     name = Path(getattr(module, "__file__", None) or "command").stem
-    parser = argparse.ArgumentParser(
-        prog=f"python -m flows.{name}", description=(module.__doc__ or "").split("\n\n")[0]
-    )
+    parser = _Parser(
+        prog=f"python -m flows.{name}", usage=f"python -m flows.{name} [options]",
+        description=module.__doc__, epilog=_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     for key, info in model.model_fields.items():
         _add(parser, key, info, key in positional)
     parser.add_argument(
@@ -95,25 +162,24 @@ def _parser(
 def _add(parser: argparse.ArgumentParser, key: str, info: FieldInfo, positional: bool) -> None:
     """One field of the model as an argument; the model itself converts and checks the value."""
     plain = _without_none(info.annotation)
-    told = info.description or ""
+    help_text = (info.description or "").replace("%", "%%")
     if (
-        info.default not in (None, ..., False)
-        and not info.is_required()
-        and info.default is not None
+        not info.is_required()
+        and info.default_factory is None
+        and info.default not in (None, False)
     ):
-        shown = "" if info.default_factory else f" [{info.default}]"
-        told += shown
+        help_text += f" [{info.default}]"
     if positional:
         many = typing.get_origin(plain) is list
-        parser.add_argument(key, nargs="+" if many else None, help=told, metavar=key.upper())
+        parser.add_argument(key, nargs="+" if many else None, help=help_text, metavar=key.upper())
         return
     option = "--" + key.replace("_", "-")
     if plain is bool:
-        parser.add_argument(option, action="store_true", default=None, help=told)
+        parser.add_argument(option, action="store_true", default=None, help=help_text)
     elif typing.get_origin(plain) is typing.Literal:
-        parser.add_argument(option, choices=typing.get_args(plain), help=told)
+        parser.add_argument(option, choices=typing.get_args(plain), help=help_text)
     else:
-        parser.add_argument(option, help=told, metavar=_placeholder(key, plain))
+        parser.add_argument(option, help=help_text, metavar=_placeholder(key, plain))
 
 
 def _without_none(annotation: Any) -> Any:

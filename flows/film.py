@@ -13,13 +13,11 @@ from flows.request import BulkRequest
 from lipsync_core.errors import BudgetExceeded
 from lipsync_core.jobs.budget import Quote, quote
 from lipsync_core.media.probe import probe
-from lipsync_core.media.scenes import read_cuts
-from lipsync_core.plan import read_kinds, write_plan
+from lipsync_core.plan import write_plan
 from lipsync_core.report.summary import SegmentSummary, TimelineChecks
-from lipsync_core.stores import MediaRef, is_same_file, ref_of
-from lipsync_core.timeline import SpanKind
+from lipsync_core.stores import MediaRef, ref_of
 from tasks.check import check
-from tasks.join import join
+from tasks.join import joined, publish
 from tasks.plan import plan
 from tasks.prepare import prepare
 from tasks.scan import scan
@@ -53,12 +51,13 @@ def dub_film(name: str, video: Path, audio: Path, request: BulkRequest) -> FilmO
     info = probe(video)
     prepare(folder, store)
 
-    progress.stage("scan", "looking for scenes and faces")
-    film = scan(ref_of(video), request.detector, store)
+    progress.stage("scan", "looking for scenes and faces", of=info.frames, unit="frames")
+    source = ref_of(video)
+    film = scan(source, request.detector, store).at(source)
     speech = lay_speech(ref_of(audio), info.frames, str(info.frame_rate), store)
 
     progress.stage("plan", "planning segments")
-    cuts, kinds = _given_cuts(request, info.frames)
+    cuts, kinds = request.given_cuts(info.frames)
     rules = {
         "target_s": request.segment_seconds, "start_s": request.start, "end_s": request.end
     }  # fmt: skip
@@ -77,25 +76,14 @@ def dub_film(name: str, video: Path, audio: Path, request: BulkRequest) -> FilmO
     rendered = render_segments(film, speech, planned, request)
     outcome.segments, outcome.openings = rendered.summaries, rendered.openings
 
-    progress.stage("join", "joining the film")
-    final_path = folder / "final.mp4"
-    final = join(film.video, rendered.clips, speech, str(final_path), store)
-    if not is_same_file(final, final_path):  # remembered from an earlier run, but gone since
-        final = join.with_options(refresh_cache=True)(
-            film.video, rendered.clips, speech, str(final_path), store
-        )
+    progress.stage("join", "joining the film", of=info.frames, unit="frames")
+    draft = joined(film.video, rendered.clips, speech, folder, store)
 
     progress.stage("check", "checking the finished film")
-    outcome.final = final
-    outcome.checks = check(film.video, final, rendered.clips, speech, planned, store)
+    outcome.checks = check(film.video, draft, rendered.clips, speech, planned, store)
+    outcome.final = publish(draft, folder)
     outcome.source_score, outcome.film_score = score_film(
         rendered.looks, film, request.scorer, store
     )
     outcome.stage_seconds = progress.seconds()
     return outcome
-
-
-def _given_cuts(request: BulkRequest, frames: int) -> tuple[list[int] | None, dict[int, SpanKind]]:
-    if request.cuts is None:
-        return None, {}
-    return [cut.frame for cut in read_cuts(request.cuts, frames)], read_kinds(request.cuts)

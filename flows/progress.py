@@ -9,62 +9,85 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from tasks.steps import frames_done
+
+PLAIN_EVERY_S = 20.0
 
 
 class RunProgress:
     """The stages of the film in work and how far each is."""
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr)
+        self._console = Console(file=sys.stderr, highlight=False)
         self._bars: Progress | None = None
-        self._bar = None
+        self._bar: TaskID | None = None
         self._film = ""
         self._started: dict[str, float] = {}
-        self._stage = ""
+        self._text, self._done, self._of, self._unit = "", 0, 1, ""
+        self._told_at = 0.0
 
     @contextmanager
     def film(self, name: str) -> Iterator[None]:
         """Everything inside belongs to one film."""
-        self._film, self._started, self._stage = name, {}, ""
-        live = self._console.is_terminal
-        self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TimeElapsedColumn(), console=self._console, transient=True, disable=not live,
-        )  # fmt: skip
-        with self._bars:
+        self._film, self._started, self._bar = name, {}, None
+        frames_done.listener = self._set
+        if self._console.is_terminal:
+            self._bars = Progress(
+                TextColumn("{task.description:<36}", markup=False), BarColumn(bar_width=32),
+                TextColumn("{task.fields[count]}"), TimeElapsedColumn(),
+                console=self._console, transient=True,
+            )  # fmt: skip
+            self._bars.start()
+        try:
             yield
-        self._bars = None
+        finally:
+            frames_done.listener = None
+            if self._bars is not None:
+                self._bars.stop()
+            self._bars = None
 
-    def stage(self, key: str, text: str, of: int = 1) -> None:
-        """A stage of the film begins; ``of`` is how many steps it has."""
-        now = time.monotonic()
-        self._started[key] = now
-        self._stage = key
-        line = f"{self._film}: {text}" + (f" ({of} segments)" if of > 1 else "")
-        if self._bars is None:
-            return
-        if not self._console.is_terminal:
-            print(line, file=sys.stderr, flush=True)
-            return
-        if self._bar is not None:
-            self._bars.update(self._bar, completed=self._bars.tasks[self._bar].total)
-        self._bar = self._bars.add_task(line, total=of)
+    def stage(self, key: str, text: str, of: int = 1, unit: str = "") -> None:
+        """A stage of the film begins; ``of`` is how many steps it has, ``unit`` what they are."""
+        self._finish_bar()
+        self._started[key] = self._told_at = time.monotonic()
+        self._text, self._done, self._of, self._unit = f"{self._film}: {text}", 0, of, unit
+        if self._bars is not None:
+            self._bar = self._bars.add_task(self._text, total=of, count=self._count())
+        else:
+            self.say(self._text)
 
     def advance(self) -> None:
         """One step of the stage is done."""
-        if self._bars is not None and self._bar is not None:
-            self._bars.advance(self._bar)
+        self._set(self._done + 1)
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self._console.print(line, markup=False, soft_wrap=True)
 
     def seconds(self) -> dict[str, float]:
         """How long each stage of the film took so far."""
         marks = [*self._started.items(), ("", time.monotonic())]
-        return {
-            key: round(after - start, 2)
-            for (key, start), (_, after) in zip(marks, marks[1:], strict=False)
-        }
+        return {key: round(after - start, 2) for (key, start), (_, after) in pairwise(marks)}
+
+    def _set(self, done: int) -> None:
+        self._done = min(done, self._of)
+        if self._bars is not None and self._bar is not None:
+            self._bars.update(self._bar, completed=self._done, count=self._count())
+        elif done < self._of and time.monotonic() - self._told_at > PLAIN_EVERY_S:
+            self._told_at = time.monotonic()
+            self.say(f"{self._text}: {self._count()}")
+
+    def _count(self) -> str:
+        return f"{self._done}/{self._of} {self._unit}" if self._unit else ""
+
+    def _finish_bar(self) -> None:
+        if self._bars is not None and self._bar is not None:
+            self._set(self._of)
 
 
 progress = RunProgress()

@@ -10,7 +10,7 @@ from prefect.futures import PrefectFuture
 
 from flows.progress import progress
 from flows.request import BulkRequest
-from lipsync_core.errors import RenderFailed
+from lipsync_core.errors import RenderFailed, told
 from lipsync_core.generators import load_generator
 from lipsync_core.report.summary import SegmentSummary, Verdict
 from lipsync_core.sync import load_scorer
@@ -66,12 +66,9 @@ def render_segments(
         )
         for segment in planned.to_render
     ]  # fmt: skip
-    progress.stage("render", "rendering mouths", of=len(attempts))
-    _render_and_look(attempts, scorer, request)
+    _render_and_look(attempts, "render", "rendering mouths", scorer, request)
     _give_up_beyond(request.max_failure_rate, attempts)
-    measured = [a.looked.rendered for a in attempts if a.looked is not None]
-    for attempt in attempts:
-        attempt.judgement = _judged(attempt, measured, scorer)
+    _judge(attempts, attempts, scorer)
 
     repairs = [
         Attempt(
@@ -81,13 +78,16 @@ def render_segments(
         for a in attempts
         if a.judgement is not None and a.judgement.repair_ms is not None
     ]
-    if repairs:
-        progress.stage("repair", "taking out offsets", of=len(repairs))
-        _render_and_look(repairs, scorer, request)
-        for attempt in repairs:
-            attempt.judgement = _judged(attempt, measured, scorer)
-    better = {r.segment.index: r for r in repairs if r.judgement and r.judgement.passes}
-    return _collected(planned, [better.get(a.segment.index, a) for a in attempts])
+    _render_and_look(repairs, "repair", "taking out offsets", scorer, request)
+    _judge(repairs, _newest(attempts, repairs), scorer)
+    good = [repair for repair in repairs if repair.judgement and repair.judgement.passes]
+    return _collected(planned, _newest(attempts, good))
+
+
+def _newest(attempts: list[Attempt], later: list[Attempt]) -> list[Attempt]:
+    """The attempts, those made later in place of the earlier ones."""
+    by_index = {attempt.segment.index: attempt for attempt in later}
+    return [by_index.get(attempt.segment.index, attempt) for attempt in attempts]
 
 
 def _shot(planned: Plan, segment: PlannedSegment, frames: int) -> tuple[int, int]:
@@ -96,7 +96,12 @@ def _shot(planned: Plan, segment: PlannedSegment, frames: int) -> tuple[int, int
     return first, last
 
 
-def _render_and_look(attempts: list[Attempt], scorer: Scorer, request: BulkRequest) -> None:
+def _render_and_look(
+    attempts: list[Attempt], stage: str, doing: str, scorer: Scorer, request: BulkRequest
+) -> None:
+    if not attempts:
+        return
+    progress.stage(stage, doing, of=len(attempts), unit="segments")
     store = unmapped(request.store_root)
     jobs = [attempt.job for attempt in attempts]
     renderings = generate.map(jobs, store=store)
@@ -117,7 +122,7 @@ def _outcome(future: Future) -> tuple[Any, str]:
     if future.state.is_completed():
         return future.result(), ""
     error = future.state.result(raise_on_failure=False)
-    return None, str(error) or type(error).__name__
+    return None, told(error)
 
 
 def _give_up_beyond(rate: float, attempts: list[Attempt]) -> None:
@@ -128,13 +133,14 @@ def _give_up_beyond(rate: float, attempts: list[Attempt]) -> None:
         )
 
 
-def _judged(
-    attempt: Attempt, measured: list[dict[str, object]], scorer: Scorer
-) -> Judgement | None:
-    looked = attempt.looked
-    if looked is None:
-        return None
-    return judge(looked.rendered, looked.source, looked.motion_share, measured, scorer)
+def _judge(attempts: list[Attempt], film: list[Attempt], scorer: Scorer) -> None:
+    """Apply the gates; a segment too short to be judged alone is judged with the whole film."""
+    measured = [attempt.looked.rendered for attempt in film if attempt.looked is not None]
+    for attempt in attempts:
+        if (looked := attempt.looked) is not None:
+            attempt.judgement = judge(
+                looked.rendered, looked.source, looked.motion_share, measured, scorer
+            )
 
 
 def _collected(planned: Plan, attempts: list[Attempt]) -> RenderedFilm:
@@ -165,7 +171,10 @@ def _tell(summary: SegmentSummary, attempt: Attempt) -> None:
         summary.seconds = attempt.rendered.seconds
     if attempt.judgement is None:
         summary.verdict = Verdict.REVIEW
-        summary.reason = f"the source picture was kept: {attempt.error}"
+        kept = attempt.rendered is None
+        summary.reason = (
+            "the source picture was kept: " if kept else "not scored: "
+        ) + attempt.error
         return
     found = attempt.judgement
     summary.offset_frames = found.score.offset_frames

@@ -6,43 +6,87 @@ import os
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 
+from blocks.form import Form, installed
+from blocks.settings import LipsyncSettings
+from lipsync_core import generators, sync
 from lipsync_core.errors import InputError
 from lipsync_core.jobs.manifest import Pair, read_manifest
+from lipsync_core.media.probe import probe, probe_audio
+from lipsync_core.media.scenes import read_cuts
 from lipsync_core.naming import film_folder
+from lipsync_core.plan import read_kinds
+from lipsync_core.stores.local import make_writable
+from lipsync_core.timeline import SpanKind
+
+# What the form's server refuses at once, beside the field that is missing.
+_PAIR_OR_MANIFEST: JsonDict = {
+    "if": {"required": ["manifest"]},
+    "else": {"required": ["video", "audio"]},
+}
 
 
-class BulkRequest(BaseModel):
+class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     """Films and new speech in; films whose lips match out."""
 
-    video: Path | None = Field(None, description="the film whose lips are to match")
-    audio: Path | None = Field(None, description="the new speech for it")
+    video: Path | None = Field(None, title="Video", description="the film whose lips are to match")
+    audio: Path | None = Field(None, title="Audio", description="the new speech for it")
     manifest: Path | None = Field(
-        None, description="instead of one film: a list of pairs (CSV, JSONL or VIDEOS/AUDIOS text)"
-    )
-    out: Path = Field(Path("out"), description="folder for the finished films and the report")
-    generator: str = Field("rewrite", description="engine that renders the mouths")
-    scorer: str = Field("landmark", description="what measures lips against sound")
-    store: str | None = Field(None, description="folder for intermediate files [OUT/.lipsync]")
-    cuts: Path | None = Field(
-        None, description="a cut list to use instead of looking for scenes (an edited segments.csv)"
-    )
-    detector: Literal["adaptive", "content"] = Field("adaptive", description="scene detector")
-    start: float = Field(0.0, ge=0, description="seconds: leave the picture alone before this")
-    end: float | None = Field(None, gt=0, description="seconds: leave the picture alone after this")
-    segment_seconds: float = Field(
-        10.0, ge=2, le=60, description="long shots are divided at silences about this long apart"
-    )
-    max_workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 2, ge=1, le=64,
-        description="segments rendered at the same time",
+        None, title="Manifest",
+        description="instead of one film: a list of pairs (CSV, JSONL or VIDEOS/AUDIOS text)",
     )  # fmt: skip
-    budget: float | None = Field(None, ge=0, description="US dollars this run may cost at most")
-    max_failure_rate: float = Field(
-        0.5, ge=0, le=1, description="share of failed segments beyond which a film is given up"
+    out: Path = Field(
+        Path("out"), title="Output folder",
+        description="folder for the finished films and the report",
+    )  # fmt: skip
+    generator: str = Field(
+        "rewrite", title="Generator", description="engine that renders the mouths",
+        json_schema_extra=installed(generators.GROUP),
+    )  # fmt: skip
+    scorer: str = Field(
+        "landmark", title="Scorer", description="what measures lips against sound",
+        json_schema_extra=installed(sync.GROUP),
+    )  # fmt: skip
+    store: str | None = Field(
+        None, title="Store folder", description="folder for intermediate files [OUT/.lipsync]"
     )
-    dry_run: bool = Field(False, description="plan and quote only; render nothing")
+    cuts: Path | None = Field(
+        None, title="Cut list",
+        description="a cut list to use instead of looking for scenes (an edited segments.csv)",
+    )  # fmt: skip
+    detector: Literal["adaptive", "content"] = Field(
+        "adaptive", title="Scene detector", description="how cuts are found"
+    )
+    start: float = Field(
+        0.0, ge=0, title="Start", description="seconds: leave the picture alone before this"
+    )
+    end: float | None = Field(
+        None, gt=0, title="End", description="seconds: leave the picture alone after this"
+    )
+    segment_seconds: float = Field(
+        10.0, ge=2, le=60, title="Segment length",
+        description="seconds: long shots are divided at silences about this long apart",
+    )  # fmt: skip
+    max_workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 2, ge=1, le=64, title="Workers",
+        description="segments rendered at the same time [one for each processor]",
+    )  # fmt: skip
+    budget: float | None = Field(
+        None, ge=0, title="Budget", description="US dollars this run may cost at most"
+    )
+    max_failure_rate: float = Field(
+        0.5, ge=0, le=1, title="Failure rate",
+        description="share of failed segments beyond which a film is given up, 0 to 1",
+    )  # fmt: skip
+    settings: str | None = Field(
+        None, title="Settings block",
+        description="name of a Lipsync Settings block in Prefect; fills in what is left open",
+    )  # fmt: skip
+    dry_run: bool = Field(
+        False, title="Plan only", description="plan and quote only; render nothing"
+    )
 
     @model_validator(mode="after")
     def _one_source_of_pairs(self) -> Self:
@@ -51,7 +95,18 @@ class BulkRequest(BaseModel):
             raise ValueError("give --video and --audio, or --manifest, and not both")
         if self.end is not None and self.end <= self.start:
             raise ValueError("--end must lie after --start")
+        if self.cuts is not None and self.manifest is not None:
+            raise ValueError("--cuts goes with one film: give --video and --audio")
         return self
+
+    def with_settings(self) -> Self:
+        """This request, and what it leaves open filled in from the settings in force.
+
+        Raises:
+            InputError: the settings block it names cannot be had.
+        """
+        said = LipsyncSettings.resolve(self.settings).said()
+        return type(self).model_validate(said | self.model_dump(exclude_unset=True))
 
     def pairs(self) -> list[Pair]:
         """The films of this run.
@@ -61,11 +116,41 @@ class BulkRequest(BaseModel):
         """
         if self.manifest is not None:
             return read_manifest(self.manifest)
-        assert self.video is not None and self.audio is not None
+        assert self.video is not None
+        assert self.audio is not None
         for path in (self.video, self.audio):
             if not path.is_file():
                 raise InputError(f"no such file: {path}")
         return [Pair(self.video, self.audio, film_folder(self.video.stem), 0)]
+
+    def checked(self) -> Self:
+        """This request with the settings in force; what cannot work is refused at once, before a
+        server is started or a picture decoded.
+
+        Raises:
+            InputError: a file, an engine or a folder it names is unusable.
+        """
+        request = self.with_settings()
+        pairs = request.pairs()
+        generators.load_generator(request.generator)
+        sync.load_scorer(request.scorer)
+        if request.manifest is None:  # in a list of films, one bad film does not stop the others
+            film = probe(pairs[0].video)
+            probe_audio(pairs[0].audio)
+            request.given_cuts(film.frames)
+        make_writable(request.out)
+        make_writable(Path(request.store_root))
+        return request
+
+    def given_cuts(self, frames: int) -> tuple[list[int] | None, dict[int, SpanKind]]:
+        """The cuts and kinds of the person's own list for a film of so many frames, if any.
+
+        Raises:
+            InputError: the list cannot be read or does not fit the film.
+        """
+        if self.cuts is None:
+            return None, {}
+        return [cut.frame for cut in read_cuts(self.cuts, frames)], read_kinds(self.cuts)
 
     @property
     def store_root(self) -> str:

@@ -52,20 +52,38 @@ class BudgetExceeded(LipsyncError):
     exit_code = 3
 
 
+# A limit on file sizes (EFBIG) is a quota by another name.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_REFUSED = frozenset({errno.EACCES, errno.EROFS, errno.EPERM})
+_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG})
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the operating system's complaints while writing ``path`` into one line.
 
     Raises:
-        StorageError: the disk is full, the quota is used up or the folder is read-only.
+        StorageError: the disk or quota is full, or the folder is gone, is a file or refuses writes.
     """
     try:
         yield
     except OSError as error:  # av's errors are OSErrors too and carry the same errno
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise StorageError(
                 f"disk full while writing {path}: free some space and rerun"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in _REFUSED:
             raise StorageError(f"cannot write {path}: choose a folder you may write to") from error
+        if error.errno in _NOWHERE:
+            raise StorageError(
+                f"cannot write {path} ({error.strerror}): its folder is gone or is no folder"
+            ) from error
         raise
+
+
+def told(error: BaseException) -> str:
+    """An error in one line: the family's own words, or the kind and first line of any other."""
+    if isinstance(error, LipsyncError):
+        return str(error)
+    lines = str(error).splitlines() or [""]
+    return f"unexpected {type(error).__name__}: {lines[0]}".rstrip(": ")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +29,10 @@ LEAST_VOICE_S = 0.2
 LEAST_SILENCE_S = 0.25
 
 
+# The landmarks of frames [first, last): read when asked for, since a film's are many.
+FacesOf = Callable[[int, int], FaceTrack]
+
+
 @dataclass(frozen=True)
 class PlanRules:
     """What a person may set. ``start_s`` and ``end_s`` bound the part that is worked on."""
@@ -43,7 +47,7 @@ def plan_segments(
     frame_rate: Fraction,
     frames: int,
     cuts: Sequence[Cut],
-    faces: FaceTrack,
+    faces: FacesOf,
     voice: VoiceActivity,
     rules: PlanRules,
     *,
@@ -73,7 +77,7 @@ def _bounds(rules: PlanRules, frame_rate: Fraction, frames: int) -> list[int]:
 def _classed(
     segment: Segment,
     timeline: Timeline,
-    faces: FaceTrack,
+    faces: FacesOf,
     voice: VoiceActivity,
     rules: PlanRules,
 ) -> Segment:
@@ -85,7 +89,7 @@ def _classed(
 def _why_not(
     segment: Segment,
     timeline: Timeline,
-    faces: FaceTrack,
+    faces: FacesOf,
     voice: VoiceActivity,
     rules: PlanRules,
 ) -> str:
@@ -97,8 +101,8 @@ def _why_not(
     voiced = voice.voiced_s(first_s, last_s)
     if voiced < min(LEAST_VOICE_S, 0.5 * (last_s - first_s)):
         return "nobody speaks"
-    points = faces.points[segment.first_frame : segment.last_frame]
-    present = FaceTrack(points).present
+    found = faces(segment.first_frame, segment.last_frame)
+    points, present = found.points, found.present
     if present.mean() < LEAST_PRESENCE:
         return "no face" if not present.any() else f"a face in only {present.mean():.0%} of frames"
     seen = points[present]
@@ -130,15 +134,21 @@ def write_plan(path: Path, timeline: Timeline) -> None:
 def read_kinds(path: Path) -> dict[int, SpanKind]:
     """The kinds a person wrote into a plan, by first frame; empty where it has no such column.
 
+    The plan is one that :func:`lipsync_core.media.scenes.read_cuts` has read.
+
     Raises:
         InputError: a kind is neither ``lipsync`` nor ``passthrough``.
     """
-    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
-    if "kind" not in (rows.fieldnames or ()) or "first_frame" not in (rows.fieldnames or ()):
-        return {}
+    text = path.read_text(encoding="utf-8-sig")
+    head = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text), delimiter=";" if ";" in head and "," not in head else ",")
+    columns = [cell.strip().lower() for cell in next(rows, [])]
     kinds: dict[int, SpanKind] = {}
-    for row in rows:
-        given = (row["kind"] or "").strip()
+    if not {"first_frame", "kind"} <= set(columns):
+        return kinds
+    for cells in rows:
+        row = dict(zip(columns, map(str.strip, cells), strict=False))
+        given = row.get("kind", "").lower()
         if given and given not in set(SpanKind):
             raise InputError(
                 f"{path.name} line {rows.line_num}: kind {given!r}: write lipsync or passthrough"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import Any
+from typing import IO, Any, Literal
 
 import cv2
 import numpy as np
@@ -63,15 +63,16 @@ def scan_film(
     cut_finder = CutFinder(info.frame_rate, detector=detector)  # type: ignore[arg-type]
     faces_path, thumbnails_path = folder / "faces.npy", folder / "thumbnails.npz"
     thumbnails: dict[str, NDArray[np.uint8]] = {}
-    with writing(faces_path):
-        points = np.lib.format.open_memmap(faces_path, "w+", np.float32, (info.frames, POINTS, 2))
     size = np.array([info.width, info.height], np.float32)
 
-    with FaceMesh() as mesh:
+    nobody = np.full((POINTS, 2), np.nan, np.float32)
+
+    with FaceMesh() as mesh, writing(faces_path), faces_path.open("wb") as faces:
+        _start_array(faces, (info.frames, POINTS, 2))
 
         def find_face(index: int, rgb: NDArray[np.uint8]) -> None:
             found = mesh.find(rgb)
-            points[index] = np.nan if found is None else found * size
+            faces.write((nobody if found is None else found * size).tobytes())
 
         with _worker(find_face) as look_for_face, _worker(cut_finder.feed) as look_for_cut:
             for index, frame in enumerate(read_frames(info)):
@@ -82,11 +83,37 @@ def scan_film(
                     thumbnails[str(index)] = cv2.imencode(".jpg", picture)[1].ravel()
                 if on_frame is not None:
                     on_frame(index)
-    with writing(faces_path):
-        points.flush()
     with writing(thumbnails_path):
         np.savez(thumbnails_path, **thumbnails)
     return Scan(tuple(cut_finder.finish()), faces_path, thumbnails_path)
+
+
+def find_cuts(
+    info: FilmInfo,
+    *,
+    detector: Literal["adaptive", "content"] = "adaptive",
+    minimum_s: float = 0.6,
+    on_frame: Callable[[int], None] | None = None,
+) -> list[Cut]:
+    """Decode the film once, looking for its cuts alone.
+
+    Raises:
+        InputError: the film is damaged or holds fewer frames than it says.
+    """
+    size = _fitted(info, CUT_WIDTH / info.width)
+    finder = CutFinder(info.frame_rate, detector, minimum_s)
+    with _worker(finder.feed) as look_for_cut:
+        for index, frame in enumerate(read_frames(info)):
+            look_for_cut(index, rgb_of(frame, *size, order="bgr24"))
+            if on_frame is not None:
+                on_frame(index)
+    return finder.finish()
+
+
+def _start_array(file: IO[bytes], shape: tuple[int, ...]) -> None:
+    """Begin a ``.npy`` of float32 that is then written row by row, never held whole."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def load_thumbnails(path: Path) -> list[tuple[int, bytes]]:

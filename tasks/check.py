@@ -27,13 +27,15 @@ def check(
         TimelineBroken: a promise is not kept.
     """
     keep = store_at(store)
-    checks = check_film(
-        probe(keep.path(video)),
-        keep.path(final),
-        speech.master.track(keep),
-        [rendered.clip(keep) for rendered in clips],
-        [segment.first_frame for segment in plan.segments],
-    )
+    with keep.workspace() as folder:
+        checks = check_film(
+            probe(keep.path(video)),
+            keep.path(final),
+            speech.master.track(keep),
+            [rendered.clip(keep) for rendered in clips],
+            [segment.first_frame for segment in plan.segments],
+            folder=folder,
+        )
     if failures := checks.failures():
         raise TimelineBroken("; ".join(failures))
     return TimelineChecks(**asdict(checks))

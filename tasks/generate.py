@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -33,7 +32,7 @@ def generate(job: SegmentJob, store: str) -> Rendered:
             job.material(keep),
             job.segment(),
             job.speech.track(keep),
-            Path(folder) / "clip.mkv",
+            folder / "clip.mkv",
             shift_ms=job.shift_ms,
         )
         file = keep.add(clip.path)

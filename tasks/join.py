@@ -9,11 +9,13 @@ from prefect import task
 from lipsync_core.errors import writing
 from lipsync_core.media.join import join_film
 from lipsync_core.media.probe import probe
-from lipsync_core.stores import MediaRef, ref_of
+from lipsync_core.stores import MediaRef, path_of, ref_of
 from tasks.policy import CACHED, RETRYING, content_key, may_retry
+from tasks.steps import frames_done
 from tasks.values import Rendered, Speech, store_at
 
 VERSION = 1
+FINAL = "final.mp4"
 
 
 @task(
@@ -24,7 +26,7 @@ VERSION = 1
     **RETRYING,
 )
 def join(video: MediaRef, clips: list[Rendered], speech: Speech, out: str, store: str) -> MediaRef:
-    """Encode the film once, to ``out``."""
+    """Encode the film once, to ``out``; the file is whole when it appears there."""
     keep = store_at(store)
     path = Path(out)
     with writing(path):
@@ -34,5 +36,27 @@ def join(video: MediaRef, clips: list[Rendered], speech: Speech, out: str, store
         [rendered.clip(keep) for rendered in clips],
         speech.master.track(keep),
         path,
+        on_frame=frames_done,
     )
     return ref_of(path)
+
+
+def joined(
+    video: MediaRef, clips: list[Rendered], speech: Speech, folder: Path, store: str
+) -> MediaRef:
+    """The film joined in its folder, not yet checked; or the same, published by an earlier run."""
+    draft = folder / "final.unchecked.mp4"
+    remembered = join(video, clips, speech, str(draft), store)
+    for place in (folder / FINAL, draft):
+        if place.is_file() and (there := ref_of(place)).sha256 == remembered.sha256:
+            return there
+    return join.with_options(refresh_cache=True)(video, clips, speech, str(draft), store)
+
+
+def publish(checked: MediaRef, folder: Path) -> MediaRef:
+    """Give a film that passed its checks its name; an earlier one stood there until now."""
+    final, draft = folder / FINAL, path_of(checked)
+    if draft != final.resolve():
+        with writing(final):
+            draft.replace(final)
+    return ref_of(final)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prefect import task
 
 from lipsync_core.faces.landmarks import FaceTrack
@@ -31,7 +33,7 @@ def plan(
         film.rate,
         film.frames,
         [Cut(frame) for frame in shots],
-        FaceTrack.load(keep.path(film.faces)),
+        partial(FaceTrack.load, keep.path(film.faces)),
         voice,
         PlanRules(**rules),  # type: ignore[arg-type]
         divide=cuts is None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -18,8 +19,8 @@ from pydantic import BaseModel
 from lipsync_core.errors import LipsyncError
 from lipsync_core.stores import MediaRef
 
-# Parameters that say where things lie, not what they are.
-PLACES = frozenset({"store", "out"})
+# What says where things lie or how long they took to make, and not what they are.
+NO_CONTENT = frozenset({"store", "out", "seconds"})
 CACHED: dict[str, Any] = {
     "persist_result": True,
     "result_serializer": "json",
@@ -28,12 +29,16 @@ CACHED: dict[str, Any] = {
 RETRYING: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
 
 
+def results_in(store: str | Path) -> Path:
+    """Where the results of cached tasks are kept: beside the bytes they speak of."""
+    return Path(store).resolve() / "results"
+
+
 def content_key(name: str, version: int) -> Callable[[TaskRunContext, dict[str, Any]], str]:
     """A cache key function: ``name/vN-<sha256 of the parameters' content>``."""
 
     def key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-        content = {k: _content(v) for k, v in parameters.items() if k not in PLACES}
-        text = json.dumps(content, sort_keys=True)
+        text = json.dumps(_content(parameters), sort_keys=True)
         return f"{name}/v{version}-{hashlib.sha256(text.encode()).hexdigest()}"
 
     return key
@@ -43,9 +48,9 @@ def _content(value: Any) -> Any:
     if isinstance(value, MediaRef):
         return value.sha256
     if isinstance(value, BaseModel):
-        return {name: _content(getattr(value, name)) for name in type(value).model_fields}
+        value = {name: getattr(value, name) for name in type(value).model_fields}
     if isinstance(value, dict):
-        return {str(k): _content(v) for k, v in value.items()}
+        return {str(k): _content(v) for k, v in value.items() if k not in NO_CONTENT}
     if isinstance(value, (list, tuple)):
         return [_content(item) for item in value]
     if value is None or isinstance(value, (str, int, float)):
@@ -54,6 +59,6 @@ def _content(value: Any) -> Any:
 
 
 def may_retry(task: Any, run: Any, state: State[Any]) -> bool:
-    """Whether trying again can help: what the error's class says; unknown errors once more."""
+    """Whether trying again can help: what the error's class says; an unknown error gets one try."""
     error = state.result(raise_on_failure=False)
-    return error.retryable if isinstance(error, LipsyncError) else True
+    return error.retryable if isinstance(error, LipsyncError) else run.run_count < 2

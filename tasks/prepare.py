@@ -1,4 +1,4 @@
-"""Make sure there is somewhere to write before any work is done."""
+"""Make sure there is somewhere to write, and tidy up after killed runs, before work is done."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ from pathlib import Path
 
 from prefect import task
 
-from lipsync_core.errors import InputError
+from lipsync_core.stores.local import LocalStore, make_writable
+from tasks.policy import results_in
+from tasks.values import store_at
 
 
 @task(name="prepare")
 def prepare(out: Path, store: str) -> None:
-    """Create the output folder and the store.
+    """Create the output folder and the store; forget what killed runs and deleted files left.
 
     Raises:
         InputError: one of them is a file, or may not be written to.
     """
-    for folder in (out, Path(store)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / ".writable"
-            probe.write_bytes(b"")
-            probe.unlink()
-        except OSError as error:
-            raise InputError(
-                f"cannot write to the folder {folder} ({error.strerror}): choose another one"
-            ) from error
+    keep = store_at(store)
+    make_writable(out)
+    make_writable(keep.root)
+    keep.sweep()
+    _forget_lost(keep)
+
+
+def _forget_lost(store: LocalStore) -> None:
+    """Drop remembered results whose files somebody deleted, so that their tasks run again."""
+    for record in results_in(store.root).rglob("*"):
+        if record.is_file() and store.lost(record.read_text(errors="replace")):
+            record.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import platform
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,9 @@ from prefect.artifacts import (
     create_markdown_artifact,
     create_table_artifact,
 )
+from prefect.logging import get_run_logger
 
+from lipsync_core.errors import told
 from lipsync_core.report.evidence import loudness_of, openings_of
 from lipsync_core.report.page import FilmEvidence, write_report
 from lipsync_core.report.plots import segment_plot_png
@@ -27,6 +30,8 @@ from lipsync_core.report.summary import (
     write_summary,
 )
 from lipsync_core.scan import load_thumbnails
+from lipsync_core.timeline import SpanKind
+from tasks.join import FINAL
 from tasks.values import store_at
 
 
@@ -40,13 +45,14 @@ def report(
 ) -> RunSummary:
     """Write what people read; ``outcomes`` are :class:`flows.film.FilmOutcome` values."""
     page = out / "report.html"
-    planned_only = all(outcome.final is None for outcome in outcomes)
+    planned_only = bool(outcomes) and all(outcome.final is None for outcome in outcomes)
     films = [_summary(outcome, out) for outcome in outcomes]
     run = RunSummary(
         run_dir=str(out), cost_usd=sum(outcome.quote.cost_usd for outcome in outcomes),
         films=films, failed=failed, next_command=next_command,
     )  # fmt: skip
     if planned_only:
+        _show(run, page)
         return run
     keep = store_at(store)
     evidence = [
@@ -56,7 +62,7 @@ def report(
     for summary in films:
         write_summary(run.model_copy(update={"films": [summary]}), Path(summary.output).parent)
     write_summary(run, out)
-    _mirror(run, page)
+    _show(run, page)
     return run
 
 
@@ -68,7 +74,7 @@ def _summary(outcome: Any, out: Path) -> FilmSummary:
     if outcome.plan.voice_method != "silero":
         notes.append("speech was found by its energy alone: install silero-vad for a better plan")
     return FilmSummary(
-        name=outcome.name, output=str(folder / "final.mp4"), report=str(out / "report.html"),
+        name=outcome.name, output=str(folder / FINAL), report=str(out / "report.html"),
         frame_rate=outcome.film.frame_rate, frames=outcome.film.frames, checks=outcome.checks,
         segments=outcome.segments or _planned(outcome), film_score=outcome.film_score,
         source_score=outcome.source_score, notes=notes, stage_seconds=outcome.stage_seconds,
@@ -93,15 +99,60 @@ def _evidence(outcome: Any, summary: FilmSummary, keep: Any) -> FilmEvidence:
     )
 
 
+def _show(run: RunSummary, page: Path) -> None:
+    """Mirror the run to the server; one in trouble must not fail work that is done."""
+    try:
+        _mirror(run, page)
+    except Exception as error:
+        get_run_logger().warning("no artifacts were written: %s", told(error))
+
+
 def _mirror(run: RunSummary, page: Path) -> None:
-    """The same facts as artifacts; the truth stays on disk."""
+    """The same facts as artifacts, for people who look at the server; the truth stays on disk."""
+    place = f"Seen from the folder `{Path.cwd()}` of the machine `{platform.node()}`:"
+    create_markdown_artifact(
+        f"{place}\n\n```text\n{run.as_text()}\n```",
+        key="run", description="What was done and where it lies",
+    )  # fmt: skip
     for film in run.films:
         key = re.sub(r"[^a-z0-9]+", "-", film.name.lower()).strip("-") or "film"
-        rows = [segment.model_dump(mode="json") for segment in film.segments]
-        create_table_artifact(rows, key=f"{key}-segments", description=f"Segments of {film.name}")
+        create_table_artifact(
+            [_row(segment) for segment in film.segments], key=f"{key}-segments",
+            description=f"Segments of {film.name}; offset in frames of 1/25 s, plus = sound early",
+        )  # fmt: skip
+        if film.checks is None:  # only planned
+            continue
         picture = base64.b64encode(segment_plot_png(film)).decode()
         create_image_artifact(
-            f"data:image/png;base64,{picture}", key=f"{key}-plot", description="Offset, confidence"
+            f"data:image/png;base64,{picture}", key=f"{key}-plot",
+            description=f"{film.name} over time: blue = new film, grey = source, red = to review",
+        )  # fmt: skip
+        create_markdown_artifact(
+            film.as_markdown(),
+            key=f"{key}-checks",
+            description=f"Checks of {film.name}: frames, sound, picture",
         )
-        create_markdown_artifact(film.as_markdown(), key=f"{key}-checks")
-    create_link_artifact(page.resolve().as_uri(), link_text="report.html", key="report")
+    if any(film.checks for film in run.films):
+        create_link_artifact(
+            page.resolve().as_uri(), link_text=str(page.resolve()), key="report",
+            description=f"The review page, a file on the machine {platform.node()}",
+        )  # fmt: skip
+
+
+def _row(segment: SegmentSummary) -> dict[str, Any]:
+    """A row narrow enough for the server's page."""
+    verdict = str(segment.verdict) if segment.attempts else "to render"
+    return {
+        "segment": segment.index,
+        "frames": f"{segment.first_frame}-{segment.last_frame}",
+        "verdict": verdict if segment.kind is SpanKind.LIPSYNC else "kept",
+        "offset": _short(segment.offset_frames),
+        "confidence": _short(segment.confidence),
+        "source": _short(segment.source_confidence),
+        "attempts": segment.attempts,
+        "why": segment.reason,
+    }
+
+
+def _short(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 2)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import task
 
 from lipsync_core.material import own_sound
@@ -11,6 +9,7 @@ from lipsync_core.media.probe import probe
 from lipsync_core.scan import VERSION, scan_film
 from lipsync_core.stores import MediaRef
 from tasks.policy import CACHED, RETRYING, content_key, may_retry
+from tasks.steps import frames_done
 from tasks.values import ScannedFilm, TrackValue, store_at
 
 
@@ -26,8 +25,8 @@ def scan(video: MediaRef, detector: str, store: str) -> ScannedFilm:
     keep = store_at(store)
     info = probe(keep.path(video))
     with keep.workspace() as folder:
-        found = scan_film(info, Path(folder), detector=detector)
-        sound = own_sound(info, Path(folder) / "sound.wav")
+        found = scan_film(info, folder, detector=detector, on_frame=frames_done)
+        sound = own_sound(info, folder / "sound.wav")
         return ScannedFilm(
             video=video,
             frames=info.frames,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 from prefect import task
 
@@ -27,9 +26,9 @@ def lay_speech(audio: MediaRef, frames: int, frame_rate: str, store: str) -> Spe
     keep, rate = store_at(store), Fraction(frame_rate)
     path = keep.path(audio)
     with keep.workspace() as folder:
-        master = lay_track(path, Path(folder) / "master.wav", frames=frames, frame_rate=rate)
+        master = lay_track(path, folder / "master.wav", frames=frames, frame_rate=rate)
         analysis = lay_track(
-            path, Path(folder) / "speech.wav", frames=frames, frame_rate=rate,
+            path, folder / "speech.wav", frames=frames, frame_rate=rate,
             sample_rate=ANALYSIS_RATE, mono=True,
         )  # fmt: skip
         return Speech(

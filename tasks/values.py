@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -10,7 +11,7 @@ from pydantic import BaseModel
 from lipsync_core.material import Material
 from lipsync_core.media.audio import Track
 from lipsync_core.media.clip import Box, Clip
-from lipsync_core.media.probe import probe
+from lipsync_core.media.probe import FilmInfo, probe
 from lipsync_core.scan import Scan
 from lipsync_core.stores import MediaRef
 from lipsync_core.stores.local import LocalStore
@@ -20,6 +21,12 @@ from lipsync_core.timeline import Cut, Segment, SpanKind, Timeline
 def store_at(root: str) -> LocalStore:
     """The store a task was told to use."""
     return LocalStore(Path(root))
+
+
+@lru_cache(maxsize=16)
+def _info(path: Path, sha256: str) -> FilmInfo:
+    """What a film is; a thousand segments of it need not ask a thousand times."""
+    return probe(path)
 
 
 class TrackValue(BaseModel, frozen=True):
@@ -71,6 +78,10 @@ class ScannedFilm(BaseModel, frozen=True):
         """Frames per second, exactly."""
         return Fraction(self.frame_rate)
 
+    def at(self, video: MediaRef) -> ScannedFilm:
+        """The same film where its file lies now."""
+        return self.model_copy(update={"video": video})
+
     def material(self, store: LocalStore, cuts: tuple[int, ...] | None = None) -> Material:
         """The film as engines and scorers see it; ``cuts`` replace the ones that were found."""
         scan = Scan(
@@ -79,7 +90,7 @@ class ScannedFilm(BaseModel, frozen=True):
             store.path(self.thumbnails),
         )
         sound = None if self.sound is None else self.sound.track(store)
-        return Material(probe(store.path(self.video)), scan, sound)
+        return Material(_info(store.path(self.video), self.video.sha256), scan, sound)
 
 
 class PlannedSegment(BaseModel, frozen=True):

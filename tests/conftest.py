@@ -1,1 +1,34 @@
-"""Puts this folder on the import path, so that every test can ``import media_factory``."""
+"""What every test may use: this folder on the import path (``import media_factory``), and the
+demo film, which takes long to make and is made once."""
+
+from __future__ import annotations
+
+import pytest
+
+from lipsync_core.demo.film import DemoFilm, make_demo_film
+from lipsync_core.material import Material, gather
+from lipsync_core.media.audio import ANALYSIS_RATE, Track, lay_track
+
+
+@pytest.fixture(scope="session")
+def demo_film(tmp_path_factory: pytest.TempPathFactory) -> DemoFilm:
+    """Ten seconds of a talking face, four without a face, and a new speech."""
+    return make_demo_film(tmp_path_factory.mktemp("demo") / "it's a demo")
+
+
+@pytest.fixture(scope="session")
+def demo_material(demo_film: DemoFilm, tmp_path_factory: pytest.TempPathFactory) -> Material:
+    """The demo film scanned."""
+    return gather(demo_film.video, tmp_path_factory.mktemp("material"))
+
+
+@pytest.fixture(scope="session")
+def demo_speech(
+    demo_film: DemoFilm, demo_material: Material, tmp_path_factory: pytest.TempPathFactory
+) -> Track:
+    """The new speech laid under the demo film, mono 16 kHz."""
+    return lay_track(
+        demo_film.speech, tmp_path_factory.mktemp("speech") / "speech.wav",
+        frames=demo_material.info.frames, frame_rate=demo_material.info.frame_rate,
+        sample_rate=ANALYSIS_RATE, mono=True,
+    )  # fmt: skip

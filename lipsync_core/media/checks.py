@@ -70,11 +70,18 @@ class Checks:
 
 
 def check_film(
-    info: FilmInfo, final: Path, speech: Track, clips: Sequence[Clip], boundaries: Sequence[int]
+    info: FilmInfo,
+    final: Path,
+    speech: Track,
+    clips: Sequence[Clip],
+    boundaries: Sequence[int],
+    *,
+    folder: Path | None = None,
 ) -> Checks:
     """Measure a finished film against its source, its speech and the clips laid into it.
 
     ``boundaries`` are frames at which segments meet; the film's two ends are always looked at.
+    What is decoded on the way goes to ``folder``, by default the one of the speech.
 
     Raises:
         TimelineBroken: the finished film has another size or pixel format, or lost its sound.
@@ -89,7 +96,8 @@ def check_film(
         )
     if finished.sound is None:
         raise TimelineBroken(f"{final} has no sound")
-    lags = boundary_lags_ms(info, finished, speech, sorted({0, *boundaries, info.frames}))
+    places = sorted({0, *boundaries, info.frames})
+    lags = boundary_lags_ms(info, finished, speech, places, folder=folder)
     return Checks(
         frames_equal=(finished.frames, finished.frame_rate) == (info.frames, info.frame_rate),
         max_boundary_lag_ms=max(map(abs, lags)),
@@ -118,7 +126,12 @@ def _rise_evenly(finished: FilmInfo) -> bool:
 
 
 def boundary_lags_ms(
-    info: FilmInfo, finished: FilmInfo, speech: Track, frames: Sequence[int]
+    info: FilmInfo,
+    finished: FilmInfo,
+    speech: Track,
+    frames: Sequence[int],
+    *,
+    folder: Path | None = None,
 ) -> list[float]:
     """How much later than ``speech`` the finished sound is at each frame, in milliseconds.
 
@@ -127,11 +140,12 @@ def boundary_lags_ms(
     Windows that do not resemble each other count as 800 ms off.
     """
     assert finished.sound is not None
-    with tempfile.TemporaryDirectory(dir=speech.path.parent, prefix="check-") as folder:
+    parent = folder or speech.path.parent
+    with tempfile.TemporaryDirectory(dir=parent, prefix="check-") as scratch:
         heard, master = (
             lay_track(
                 source,
-                Path(folder) / name,
+                Path(scratch) / name,
                 frames=info.frames,
                 frame_rate=info.frame_rate,
                 sample_rate=ANALYSIS_RATE,

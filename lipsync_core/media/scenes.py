@@ -38,7 +38,7 @@ from scenedetect.common import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 from lipsync_core.errors import InputError, writing
-from lipsync_core.timeline import Cut, Timeline
+from lipsync_core.timeline import Cut, Segment, Timeline
 
 REACH_S = Fraction(1, 10)
 """How much film on either side of a candidate is compared: longer than a camera's flash."""
@@ -154,18 +154,29 @@ def _difference(one: NDArray[np.int16], other: NDArray[np.int16]) -> float:
 def write_cuts(path: Path, cuts: Iterable[Cut], frame_rate: Fraction, frames: int) -> None:
     """Write the cuts of a film of ``frames`` frames as a table that a person may edit.
 
-    One row a segment: ``segment`` (from 0), ``first_frame``, ``last_frame`` (exclusive), ``start``
-    and ``end`` as HH:MM:SS.mmm. Only ``first_frame`` is read back: delete a row to join two
-    segments, add one to divide a segment. The file appears whole or not at all.
+    Only ``first_frame`` is read back as a cut: delete a row to join two segments, add one to
+    divide a segment.
 
     Raises:
         InputError: a cut lies outside the film.
         StorageError: the table cannot be written.
     """
+    write_segments(path, Timeline.from_cuts(cuts, frames, frame_rate).segments, frame_rate)
+
+
+def write_segments(path: Path, segments: Iterable[Segment], frame_rate: Fraction) -> None:
+    """Write a table with one row a segment; it appears whole or not at all.
+
+    The columns are ``segment`` (from 0), ``first_frame``, ``last_frame`` (exclusive), ``start``
+    and ``end`` as HH:MM:SS.mmm.
+
+    Raises:
+        StorageError: the table cannot be written.
+    """
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["segment", "first_frame", "last_frame", "start", "end"])
-    for segment in Timeline.from_cuts(cuts, frames, frame_rate).segments:
+    for segment in segments:
         first, last = segment.first_frame, segment.last_frame
         times = (_timecode(first / frame_rate), _timecode(last / frame_rate))
         rows.writerow([segment.index, first, last, *times])
@@ -214,6 +225,35 @@ def read_cuts(path: Path, frames: int) -> list[Cut]:
             cuts.append(Cut(frame))
         previous = frame
     return cuts
+
+
+def read_segments(path: Path) -> list[Segment]:
+    """Read what ``write_segments`` wrote, numbered from 0 in the order of the rows.
+
+    Raises:
+        InputError: not such a table, or a row that does not begin where the one before it ends.
+    """
+    (line, heads), *rows = _rows(path)
+    columns = [head.strip().lower() for head in heads]
+    segments: list[Segment] = []
+    for line, cells in rows:
+        row = dict(zip(columns, map(str.strip, cells), strict=False))
+        given = row.get("first_frame", ""), row.get("last_frame", "")
+        if not all(re.fullmatch(r"[0-9]{1,12}", frame) for frame in given):
+            raise InputError(
+                f"{path.name} line {line}: give a whole number for first_frame and last_frame"
+            )
+        segment = Segment(len(segments), int(given[0]), int(given[1]))
+        due = segments[-1].last_frame if segments else segment.first_frame
+        if segment.first_frame != due or segment.frames < 1:
+            raise InputError(
+                f"{path.name} line {line}: frames [{given[0]}, {given[1]}) stand where frame {due} "
+                "comes next"
+            )
+        segments.append(segment)
+    if not segments:
+        raise InputError(f"{path.name} line {line}: no segment follows: split the film again")
+    return segments
 
 
 def _timecode(seconds: Fraction) -> str:

@@ -296,8 +296,10 @@ class FilmView:
     # Words
 
     def checks(self) -> Iterator[Check]:
-        """The figures of the timeline promise."""
+        """The figures of the timeline promise; none for a film that was only planned."""
         found = self.summary.checks
+        if found is None:
+            return
         yield Check(
             found.frames_equal, "Frame count", f"{self.frames} frames",
             "as many as the source has; nothing was added or lost",

@@ -7,10 +7,10 @@ it stands for, so everything computed from it can be cached by content.
 from __future__ import annotations
 
 import hashlib
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote, urlparse
 
 from pydantic import BaseModel
 
@@ -52,6 +52,11 @@ def ref_of(path: Path) -> MediaRef:
     )
 
 
+def path_of(ref: MediaRef) -> Path:
+    """Where a file lies that no store keeps."""
+    return Path(unquote(urlparse(ref.uri).path))
+
+
 @lru_cache(maxsize=4096)
 def _sha256(path: Path, size: int, modified_ns: int) -> str:
     with path.open("rb") as file:
@@ -60,4 +65,4 @@ def _sha256(path: Path, size: int, modified_ns: int) -> str:
 
 def is_same_file(ref: MediaRef, path: Path) -> bool:
     """Whether ``path`` still is the referenced file, by its size."""
-    return path.is_file() and os.stat(path).st_size == ref.size
+    return path.is_file() and path.stat().st_size == ref.size

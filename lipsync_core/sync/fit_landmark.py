@@ -4,9 +4,9 @@
 
 Each clip is a talking face with its own sound; ``@OFFSET`` states a known offset in frames of
 1/25 s (positive = sound early), which is refined and taken out. The program prints how often
-windows of 2, 3 and 5 s, scored with a projection fitted *without* their clip, fall within one frame of
-the whole clip's answer, and how confident windows with the wrong sound look; then it writes the
-projection fitted on all the clips.
+windows of 2, 3 and 5 s, scored with a projection fitted *without* their clip, fall within one
+frame of the whole clip's answer, and how confident windows with the wrong sound look; then it
+writes the projection fitted on all the clips.
 """
 
 from __future__ import annotations

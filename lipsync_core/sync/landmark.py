@@ -33,6 +33,7 @@ MAX_LAG = 60  # rows of 10 ms; beyond ±0.6 s a lag is noise
 MINIMUM_S = 1.0
 _ROWS_PER_OFFSET_FRAME = 4
 _SPEECH_RHYTHM_HZ = (0.6, 7.0)
+_NO_MOVE = 1e-5  # a spread below this is arithmetic's own noise; a real mouth's is 100 times that
 
 
 @dataclass(frozen=True)
@@ -104,13 +105,13 @@ class LandmarkScorer:
             return {"seconds": seconds, "evidence": f"only {seconds:.1f} s long"}
         if float(np.abs(sound).max(initial=0.0)) < 1e-3:
             return {"seconds": seconds, "evidence": "no speech"}
-        mouth = mouth_signals(faces, frame_rate, rows) @ self.projection.mouth
-        speech = sound_signals(sound, rows) @ self.projection.sound
-        return {
-            "seconds": seconds,
-            "evidence": "ok",
-            "sums": correlation_sums(mouth, speech).round(5).tolist(),
-        }
+        mouth, speech = mouth_signals(faces, frame_rate, rows), sound_signals(sound, rows)
+        if not mouth.any():
+            return {"seconds": seconds, "evidence": "the mouth does not move"}
+        if not speech.any():  # a steady hum
+            return {"seconds": seconds, "evidence": "no speech"}
+        sums = correlation_sums(mouth @ self.projection.mouth, speech @ self.projection.sound)
+        return {"seconds": seconds, "evidence": "ok", "sums": sums.round(5).tolist()}
 
     def score(self, measurements: Sequence[dict[str, Any]]) -> SyncScore:
         """The agreement of all the spans together."""
@@ -171,6 +172,8 @@ def _band() -> NDArray[np.float64]:
 
 
 def _standard(signals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The part of each signal in the rhythm of speech, at variance 1; 0 where it never moves."""
     filtered = sosfiltfilt(_band(), signals, axis=0, padlen=min(27, len(signals) - 1))
-    standard: NDArray[np.float64] = (filtered - filtered.mean(0)) / (filtered.std(0) + 1e-9)
-    return standard
+    spread = filtered.std(0)
+    standard: NDArray[np.float64] = filtered - filtered.mean(0)
+    return standard / np.where(spread > _NO_MOVE, spread, np.inf)

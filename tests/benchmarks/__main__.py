@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -53,9 +54,7 @@ def job(folder: Path) -> None:
         spent = dict(json.loads(taken.output)["films"][0]["stage_seconds"])
         spent["start, report, end"] = taken.wall_s - sum(spent.values())
         for stage, s in spent.items():
-            stages.add_row(
-                name, stage, f"{s:.1f}", f"{s / seconds:.3f}", f"{s / taken.wall_s:.0%}"
-            )
+            stages.add_row(name, stage, f"{s:.1f}", f"{s / seconds:.3f}", f"{s / taken.wall_s:.0%}")
     console.print(table, stages)
 
 
@@ -110,9 +109,8 @@ def scenes(folder: Path) -> None:
         arguments = (str(command), "-q", "-i", str(film), "detect-adaptive", "list-scenes", "-n")
         theirs.append(run(*arguments, log=folder / "theirs.log").wall_s - nothing)
         cuts.append(_once(lambda: find_cuts(info)))
-        with tempfile.TemporaryDirectory() as scratch:
-            place = Path(scratch)
-            whole.append(_once(lambda: scan_film(info, place)))
+        with _scratch() as place:
+            whole.append(_once(partial(scan_film, info, place)))
     table = Table("what", "s", "times scenedetect", title="Scene detection, 60 s of 720p")
     base = statistics.median(theirs)
     for name, taken in (

@@ -19,6 +19,7 @@ from lipsync_core.media.frames import Plane, chroma_steps
 # Nose base and cheeks: the mask's upper edge, which must match the frame.
 _SEAM = np.array([2, 97, 98, 326, 327, 129, 358, 36, 266, 205, 425])
 _SIZE_STEP = 32
+_LEAST_REGION = 8  # px
 _RIM = 0.1  # of the region: where its bending fades out
 _LIPS = np.concatenate([OUTER_LIPS, [13, 14, 78, 308, 81, 178, 311, 402]])
 
@@ -39,6 +40,8 @@ def composed(
     wanted = articulated(frame_points, unit_points, shape)
     height, width = frame[0].shape
     left, top, right, bottom = _region(frame_points, wanted, width, height)
+    if min(right - left, bottom - top) < _LEAST_REGION:  # the mouth lies outside the picture
+        return frame
     corner = np.array([left, top], np.float64)
     size = (right - left, bottom - top)
     unit_field = _unit_field(unit_points, frame_points - corner, wanted - corner, *size)

@@ -18,21 +18,29 @@ class FrameSpool:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("w+b", buffering=0)
+        with writing(path):
+            self._file = path.open("w+b", buffering=0)
         self._shapes: list[tuple[int, ...]] = []
         self._dtype: np.dtype[Any] = np.dtype(np.uint8)
         self._frame_bytes = 0
         self.frames = 0
 
     def append(self, frame: av.VideoFrame) -> None:
-        """Park one frame."""
+        """Park one frame.
+
+        Raises:
+            StorageError: the disk is full or the folder refuses writes.
+        """
         planes = planes_of(frame)
         if not self._shapes:
             self._shapes = [plane.shape for plane in planes]
             self._dtype = planes[0].dtype
             self._frame_bytes = sum(plane.size for plane in planes) * self._dtype.itemsize
+        rest = memoryview(b"".join(plane.tobytes() for plane in planes))
         with writing(self._path):
-            self._file.write(b"".join(plane.tobytes() for plane in planes))
+            self._file.seek(self.frames * self._frame_bytes)
+            while rest:  # a disk that is nearly full takes only a part
+                rest = rest[self._file.write(rest) :]
         self.frames += 1
 
     def read(self, index: int) -> list[Plane]:

@@ -1,0 +1,9 @@
+"""What a person enters once in the Prefect UI; each can also come from the environment.
+
+``prefect block register -m blocks`` makes them known to a server. Nothing here asks a server for
+anything when it is imported.
+"""
+
+from blocks.settings import LipsyncSettings
+
+__all__ = ["LipsyncSettings"]

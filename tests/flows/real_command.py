@@ -1,0 +1,104 @@
+"""The command as a person types it: a process of its own, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lipsync_core.report.summary import FilmSummary, RunSummary
+
+LIMIT_S = 600.0  # a run takes seconds; a machine that is busy with other things takes its time
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def summary(self) -> RunSummary:
+        """What ``--json`` printed."""
+        return RunSummary.model_validate_json(self.out)
+
+    @property
+    def film(self) -> FilmSummary:
+        """The only film of the run."""
+        [film] = self.summary.films
+        return film
+
+
+@dataclass(frozen=True)
+class Command:
+    """``python -m flows.bulk`` as a person types it, in a folder of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+    largest_file: int | None = None
+
+    def __call__(self, *arguments: str | Path, module: str = "flows.bulk") -> Ran:
+        """Run to the end."""
+        process = self.start(*arguments, module=module)
+        out, err = process.communicate(timeout=LIMIT_S)
+        return Ran(process.returncode, out, err)
+
+    def start(self, *arguments: str | Path, module: str = "flows.bulk") -> subprocess.Popen[str]:
+        """Start it, as the leader of a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=self.folder,
+            env=self.environment | {"COLUMNS": "100"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            preexec_fn=None if self.largest_file is None else self._limit_files,
+        )
+
+    def given(self, **environment: str) -> Command:
+        """The same command with more in its environment."""
+        return replace(self, environment=self.environment | environment)
+
+    def without(self, name: str) -> Command:
+        """The same command with one thing less in its environment."""
+        return replace(self, environment={k: v for k, v in self.environment.items() if k != name})
+
+    def with_package(self, site: Path) -> Command:
+        """The same command with one more package installed."""
+        return self.given(PYTHONPATH=f"{site}{os.pathsep}{self.environment['PYTHONPATH']}")
+
+    def within(self, largest_file: int) -> Command:
+        """The same command where no file may become larger than so many bytes."""
+        return replace(self, largest_file=largest_file)
+
+    def _limit_files(self) -> None:
+        assert self.largest_file is not None
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
+
+
+def members(group: int) -> list[int]:
+    """The living processes of a process group."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = entry.read_text()
+        except OSError:  # it ended meanwhile
+            continue
+        state, _, its_group = text.rpartition(")")[2].split()[:3]
+        if int(its_group) == group and state != "Z":
+            found.append(int(entry.parent.name))
+    return found
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Stop a process this test started, whatever state it is in, and close its pipes."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
