@@ -86,9 +86,22 @@ class FilmSummary(BaseModel):
 
     def as_markdown(self) -> str:
         """The checks and notes as a small page."""
-        checks = "".join(f"| {name} | {value} |\n" for name, value in self.checks or ())
+        rows = "".join(f"| {name} | {figure} |\n" for name, figure in self._checks_in_words())
         notes = "".join(f"- {note}\n" for note in self.notes)
-        return f"## {self.name}\n\n| check | figure |\n|---|---|\n{checks}\n{notes}"
+        return f"## {self.name}\n\n| check | figure |\n|---|---|\n{rows}\n{notes}"
+
+    def _checks_in_words(self) -> list[tuple[str, str]]:
+        found = self.checks
+        if found is None:
+            return [("finished", "no, only planned")]
+        yes = {True: "yes", False: "no"}
+        return [
+            ("frame count as in the source", yes[found.frames_equal]),
+            ("largest sound lag at a boundary", f"{found.max_boundary_lag_ms:.2f} ms"),
+            ("colour tags as in the source", yes[found.colour_tags_equal]),
+            ("picture outside the mouth", f"{found.psnr_outside_db:.1f} dB"),
+            ("time stamps in order", yes[found.timestamps_monotonic]),
+        ]
 
 
 class FailedFilm(BaseModel):
