@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
+import os
 import shlex
 import signal
 import sys
 import tempfile
+import traceback
 import types
 import typing
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from flows.terminal import silence_logs, take_terminal
 from lipsync_core.errors import LipsyncError, told
 
 _EXITS = (
@@ -45,15 +46,17 @@ def run_command(
     """
     given = vars(_parser(run, model, positional).parse_args(arguments))
     as_json = given.pop("json")
-    log = _log_to_file()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as for Ctrl-C
+    silence_logs()
+    log = Path(tempfile.gettempdir()) / f"lipsync-{os.getuid()}.log"
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # whatever an engine prints
-            request = model.model_validate({k: v for k, v in given.items() if v is not None})
-            if check is not None:
-                request = check(request) or request
-            log.path = _log_path(request)
-            result = run(request)
+        request = model.model_validate({k: v for k, v in given.items() if v is not None})
+        if check is not None:
+            request = check(request) or request
+        if hasattr(request, "store_root"):
+            log = Path(request.store_root) / "run.log"
+        answer = take_terminal(log)
+        result = run(request)
     except ValidationError as error:
         _stop(_said(error), 2)
     except LipsyncError as error:
@@ -61,10 +64,12 @@ def run_command(
     except KeyboardInterrupt:
         _stop("stopped; run the same command again to go on", 130)
     except Exception as error:
-        logging.getLogger(__name__).error("the command failed", exc_info=error)
-        _stop(f"{told(error)} (details in {log.path})", 1)
-    print(result.model_dump_json() if as_json else result.as_text())
-    _leave(result.exit_code)
+        with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
+        _stop(f"{told(error)} (details in {log})", 1)
+    print(result.model_dump_json() if as_json else result.as_text(), file=answer)
+    answer.flush()
+    sys.exit(result.exit_code)
 
 
 def command_line(name: str, request: BaseModel) -> str:
@@ -77,53 +82,8 @@ def command_line(name: str, request: BaseModel) -> str:
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    _leave(code)
-
-
-def _leave(code: int) -> NoReturn:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
     sys.exit(code)
-
-
-class _ErrorLog(logging.Handler):
-    """Errors nobody foresaw, with their tracebacks, in a file that only then comes to be.
-
-    What the error family says in one line is told to the person and not written here.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
-        self.path = Path(tempfile.gettempdir()) / "lipsync-error.log"
-        self._last: BaseException | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info[1] if record.exc_info else None
-        if not isinstance(error, Exception) or isinstance(error, LipsyncError):
-            return
-        if error is self._last:  # every flow it passes through logs it again
-            return
-        self._last = error
-        with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as file:
-            file.write(self.format(record) + "\n")
-
-
-def _log_to_file() -> _ErrorLog:
-    """Keep the terminal for what a person should read; a Prefect server still gets its logs."""
-    log = _ErrorLog()
-    logging.getLogger().handlers = [log]
-    logging.getLogger("prefect._internal").handlers = [log]
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-    return log
-
-
-def _log_path(request: Any) -> Path:
-    """Beside the intermediate files, where the command has a folder for them."""
-    folder = getattr(request, "store_root", None) or tempfile.gettempdir()
-    return Path(folder) / ("error.log" if hasattr(request, "store_root") else "lipsync-error.log")
 
 
 def _said(error: ValidationError) -> str:

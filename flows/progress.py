@@ -5,7 +5,6 @@ There is one view a process, since there is one terminal. Everything goes to std
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ class RunProgress:
     """The stages of the film in work and how far each is."""
 
     def __init__(self) -> None:
-        self._console = Console(file=sys.stderr, highlight=False)
+        self._console = Console(stderr=True, highlight=False)
         self._bars: Progress | None = None
         self._bar: TaskID | None = None
         self._film = ""

@@ -143,12 +143,12 @@ def split(request: SplitRequest) -> SplitResult:
         folder=str(request.out), table=str(request.out / TABLE), frame_rate=str(info.frame_rate),
         frames=sum(segment.frames for segment in segments), parts=parts, notes=notes,
     )  # fmt: skip
+    tell("split", result.as_text())
+    return result
 
 
 def _existing(path: Path) -> str | None:
     return str(path) if path.exists() else None
-    tell("split", result.as_text())
-    return result
 
 
 if __name__ == "__main__":

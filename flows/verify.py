@@ -20,8 +20,8 @@ from lipsync_core import sync
 from lipsync_core.errors import InputError
 from lipsync_core.media.probe import probe, probe_audio
 from lipsync_core.sync.tracks import FilmScore, TrackScore
-from tasks.tracks import score_faces
 from tasks.tell import tell
+from tasks.tracks import score_faces
 
 
 class VerifyRequest(Form):

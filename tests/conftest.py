@@ -4,10 +4,14 @@ demo film, which takes long to make and is made once."""
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from lipsync_core.demo.film import DemoFilm, make_demo_film
 from lipsync_core.material import Material, gather
 from lipsync_core.media.audio import ANALYSIS_RATE, Track, lay_track
+
+settings.register_profile("any machine", deadline=None)  # a busy one is no failure
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from media_factory import make_film
 
-from lipsync_core import scan as module
+from lipsync_core import scan
 from lipsync_core.demo.film import CUT_FRAME, FRAMES
 from lipsync_core.errors import InputError, StorageError
 from lipsync_core.faces.landmarks import POINTS, FaceMesh, FaceTrack
@@ -54,7 +54,7 @@ def test_cuts_faces_and_thumbnails_come_from_one_decode(
             decoded.append(index)
             yield frame
 
-    monkeypatch.setattr(module, "read_frames", counted)
+    monkeypatch.setattr(scan, "read_frames", counted)
     told: list[int] = []
     scan_film(numbers, tmp_path, on_frame=told.append)
     assert decoded == list(range(40))
@@ -130,7 +130,7 @@ def test_the_decoder_waits_for_whoever_is_slower(
             super().feed(frame_index, bgr)
             fed.append(frame_index)
 
-    monkeypatch.setattr(module, "CutFinder", Slow)
+    monkeypatch.setattr(scan, "CutFinder", Slow)
     ahead: list[int] = []
     scan_film(numbers, tmp_path, on_frame=lambda index: ahead.append(index - fed[-1]))
     assert 5 < max(ahead) < 12  # frames that wait, however long the film is

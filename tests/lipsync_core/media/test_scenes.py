@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scenedetect import FrameTimecode
 from scenedetect.output import write_scene_list
 
-from lipsync_core.errors import InputError
+from lipsync_core.errors import InputError, StorageError
 from lipsync_core.media.scenes import CutFinder, read_cuts, write_cuts
 from lipsync_core.timeline import Cut
 
@@ -182,7 +182,7 @@ def test_a_failed_write_leaves_the_old_table_and_no_part(tmp_path: Path) -> None
         write_cuts(path, [Cut(11)], PAL, 10)
     folder = tmp_path / "folder.csv"
     folder.mkdir()
-    with pytest.raises(OSError, match=r"folder\.csv"):
+    with pytest.raises(StorageError, match=r"folder\.csv"):
         write_cuts(folder, [Cut(5)], PAL, 10)
     assert path.read_bytes() == before
     assert {entry.name for entry in tmp_path.iterdir()} == {"cuts.csv", "folder.csv"}

@@ -88,7 +88,7 @@ def test_bytes_that_are_lost_are_told_with_advice(store: LocalStore, harm: str) 
         path.unlink()
     if harm == "a folder":
         path.mkdir()
-    with pytest.raises(StorageError, match="missing or changed since it was stored: .*; delete"):
+    with pytest.raises(StorageError, match=r"missing or changed since it was stored: .*; delete"):
         store.path(ref)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from media_factory import numbered_frame
 
-from lipsync_core.errors import StorageError
+from lipsync_core.errors import InputError, StorageError
 from lipsync_core.generators.rewrite.spool import FrameSpool
 from lipsync_core.media.frames import planes_of
 
@@ -52,9 +52,11 @@ def test_the_file_is_gone_afterwards(tmp_path: Path) -> None:
         spool.append(numbered_frame(0))
         assert (tmp_path / "window.raw").stat().st_size == 192 * 108 * 3 // 2
     assert not list(tmp_path.iterdir())
-    with pytest.raises(RuntimeError, match="stop"), FrameSpool(tmp_path / "window.raw") as spool:
-        spool.append(numbered_frame(0))
-        raise RuntimeError("stop")
+
+
+def test_the_file_is_gone_though_the_work_failed(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="damaged"), FrameSpool(tmp_path / "window.raw"):
+        raise InputError("damaged film")
     assert not list(tmp_path.iterdir())
 
 

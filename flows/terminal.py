@@ -1,0 +1,61 @@
+"""The terminal belongs to the command; what libraries and engines have to say goes to a log."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from prefect.logging.formatters import PrefectFormatter
+
+from lipsync_core.errors import writing
+
+
+def silence_logs() -> None:
+    """Until there is a log, only the command itself speaks."""
+    _log_to(logging.NullHandler())
+    logging.raiseExceptions = False  # a log that cannot be written must not fill the terminal
+    logging.captureWarnings(True)
+
+
+def take_terminal(log: Path) -> TextIO:
+    """Send all that is written to descriptors 1 and 2 to ``log``, and all log lines, too.
+
+    C++ libraries and child processes know nothing of Python's streams, so the descriptors are
+    moved. ``sys.stderr`` goes on to the terminal. What comes back is the standard output as it
+    was, for the answer of the command.
+
+    Raises:
+        StorageError: the log cannot be written.
+    """
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stderr = os.fdopen(
+        os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace"
+    )  # fmt: skip
+    faulthandler.enable(sys.stderr)  # a crash inside a library is still seen
+    with writing(log):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    handler = logging.StreamHandler(sys.stdout)
+    line = "%(asctime)s %(levelname)s {} - %(message)s".format
+    handler.setFormatter(
+        PrefectFormatter(
+            line("%(name)s"), flow_run_fmt=line("flow %(flow_run_name)s"),
+            task_run_fmt=line("task %(task_run_name)s"),
+        )
+    )  # fmt: skip
+    _log_to(handler)
+    return answer
+
+
+def _log_to(handler: logging.Handler) -> None:
+    """Prefect's console handlers give way; those that send lines to its server stay."""
+    for name in ("", "prefect._internal"):
+        logging.getLogger(name).handlers = [handler]
