@@ -40,7 +40,7 @@ class Rewrite:
     """The generator ``rewrite``."""
 
     name: str = "rewrite"
-    version: int = 1
+    version: int = 2
 
     def render(
         self, material: Material, segment: Segment, speech: Track, out: Path, *, shift_ms: float = 0

@@ -23,6 +23,9 @@ from lipsync_core.timeline import sample_of_frame
 
 _CONTEXT_S = 12.0  # of speech round the segment, for normalising its features
 _LEAST_LEARNING_S = 3.0
+# Mouths that are chosen and blended come a little before the wanted ones: measured as the mean
+# offset, -0.3 frames, of ten renderings of five real speakers.
+_LEAD_S = 0.01
 
 
 def wanted_shapes(
@@ -47,7 +50,7 @@ def wanted_shapes(
         max(0, frames[0] - context), min(material.info.frames, frames[-1] + 1 + context)
     )
     sound = _sound(speech, around, rate)
-    shift_s = -shift_ms / 1000
+    shift_s = -shift_ms / 1000 - _LEAD_S
     predicted = at_frames(model.predict(speech_features(sound)), around - around[0], rate, shift_s)
     speaking = at_frames(speech_gate(sound)[:, None], around - around[0], rate, shift_s)[:, 0]
     if (speaking > 0.5).any():

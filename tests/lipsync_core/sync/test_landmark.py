@@ -149,10 +149,20 @@ def test_a_few_frames_without_a_face_are_bridged(
     assert found.offset_frames == pytest.approx(in_step.offset_frames, abs=0.1)
 
 
-def test_less_than_a_second_gives_no_answer(faces: FaceTrack, words: Any) -> None:
+def test_less_than_a_second_is_not_measured(faces: FaceTrack, words: Any) -> None:
     short = score(FaceTrack(faces.points[:24]), words[: 24 * 640])
     assert_no_answer(short, "only 1.0 s long")
     assert_no_answer(score(FaceTrack(faces.points[:1]), words[:640]), "no face in most")
+
+
+def test_a_second_is_too_short_to_answer_alone_but_counts_with_others(
+    faces: FaceTrack, words: Any
+) -> None:
+    scorer, seconds = LandmarkScorer(), pieces(faces, words, 25)
+    spoken = [measured for measured in seconds if measured["evidence"] == "ok"]
+    assert {scorer.score([one]).offset_frames for one in spoken} == {None}
+    assert "only 1.0 s long" in {scorer.score([one]).evidence for one in spoken}
+    assert scorer.score(spoken).in_sync
 
 
 @pytest.mark.parametrize("level", [0.0, 0.0005])
