@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from flows.server import server_for_the_run
 from flows.terminal import silence_logs, take_terminal
 from lipsync_core.errors import LipsyncError, told
 
@@ -56,7 +57,8 @@ def run_command(
         if hasattr(request, "store_root"):
             log = Path(request.store_root) / "run.log"
         answer = take_terminal(log)
-        result = run(request)
+        with server_for_the_run():
+            result = run(request)
     except ValidationError as error:
         _stop(_said(error), 2)
     except LipsyncError as error:

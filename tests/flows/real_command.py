@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import pty
 import resource
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,14 +52,29 @@ class Command:
         out, err = process.communicate(timeout=LIMIT_S)
         return Ran(process.returncode, out, err)
 
-    def start(self, *arguments: str | Path, module: str = "flows.bulk") -> subprocess.Popen[str]:
+    def on_terminal(self, *arguments: str | Path, module: str = "flows.bulk") -> Ran:
+        """Run to the end where stderr is a terminal; what is drawn there is ``err``."""
+        ours, theirs = pty.openpty()
+        process = self.given(TERM="xterm").start(*arguments, module=module, stderr=theirs)
+        os.close(theirs)
+        drawn = bytearray()
+        with suppress(OSError):  # the way Linux says that the other end is closed
+            while piece := os.read(ours, 65536):
+                drawn += piece
+        os.close(ours)
+        out, _ = process.communicate(timeout=LIMIT_S)
+        return Ran(process.returncode, out, drawn.decode())
+
+    def start(
+        self, *arguments: str | Path, module: str = "flows.bulk", stderr: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
         """Start it, as the leader of a process group of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             cwd=self.folder,
             env=self.environment | {"COLUMNS": "100"},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
             start_new_session=True,
             preexec_fn=None if self.largest_file is None else self._limit_files,
@@ -83,18 +101,39 @@ class Command:
         resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
 
 
-def members(group: int) -> list[int]:
-    """The living processes of a process group."""
-    found = []
+def children(parent: int) -> set[int]:
+    """The living processes that a process started, and those that they started."""
+    parents = {}
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            text = entry.read_text()
+            state, its_parent = entry.read_text().rpartition(")")[2].split()[:2]
         except OSError:  # it ended meanwhile
             continue
-        state, _, its_group = text.rpartition(")")[2].split()[:3]
-        if int(its_group) == group and state != "Z":
-            found.append(int(entry.parent.name))
+        if state != "Z":
+            parents[int(entry.parent.name)] = int(its_parent)
+    found, new = set[int](), {parent}
+    while new := {child for child, its_parent in parents.items() if its_parent in new}:
+        found |= new
     return found
+
+
+def all_end(processes: set[int], within_s: float = 30) -> bool:
+    """Whether every one of the processes ends in time."""
+    deadline = time.monotonic() + within_s
+    while living := {pid for pid in processes if _lives(pid)}:
+        if time.monotonic() > deadline:
+            for pid in living:
+                os.kill(pid, signal.SIGKILL)
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shlex
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,7 +20,7 @@ import av
 import numpy as np
 import pytest
 from media_factory import bursts, make_film, number_of, write_sound
-from real_command import Command, Ran, end, members
+from real_command import Command, Ran, all_end, children, end
 
 from lipsync_core.demo.film import CUT_FRAME, FRAMES, DemoFilm
 from lipsync_core.media.clip import Box, Clip, joined_frames
@@ -26,6 +28,8 @@ from lipsync_core.media.frames import planes_of, read_frames
 from lipsync_core.media.probe import probe, probe_audio
 from lipsync_core.report.summary import FilmSummary, RunSummary, Verdict
 from lipsync_core.timeline import SpanKind
+
+reads_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 
 
 @dataclass(frozen=True)
@@ -363,9 +367,11 @@ def test_one_bad_film_does_not_stop_the_night(
     assert ran.summary.next_command is not None
     python, dash_m, module, *words = shlex.split(ran.summary.next_command)
     assert (python, dash_m) == ("python", "-m")
-    healed = command(*words, "--json", module=module)
+    healed = command.on_terminal(*words, "--json", module=module)
     assert healed.code == 0, healed.err
     assert [film.name for film in healed.summary.films] == ["bad", "good"]
+    for drawn in ("bad: joining the film", "50/50 frames", "bad: finished", "good: finished"):
+        assert drawn in healed.err
 
 
 def test_a_night_of_bad_films_still_leaves_its_facts(
@@ -385,22 +391,31 @@ def test_a_night_of_bad_films_still_leaves_its_facts(
     assert (tmp_path / "out" / "report.html").is_file()
 
 
+@reads_proc
 def test_without_a_server_the_command_starts_and_stops_one_of_its_own(
     command_alone: Command, faceless_film: DemoFilm, tmp_path: Path
 ) -> None:
     process = command_alone.start(
         "--video", faceless_film.video, "--audio", faceless_film.speech, "--out", tmp_path, "--json"
     )  # fmt: skip
-    out, err = process.communicate(timeout=600)
+    try:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        started = children(process.pid)
+        out, err = process.communicate(timeout=600)
+    finally:
+        end(process)
     assert process.returncode == 0, err
     assert RunSummary.model_validate_json(out).films[0].checks is not None
-    assert all(line.startswith("numbers: ") for line in err.splitlines()), err
-    assert members(process.pid) == []
+    assert all(line.startswith("numbers: ") for line in (first + err).splitlines()), err
+    assert started
+    assert all_end(started, within_s=0)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
+@reads_proc
+@pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
 def test_a_stopped_run_says_so_and_leaves_no_child_and_no_half_file(
-    how: signal.Signals, command_alone: Command, short_film: DemoFilm, tmp_path: Path
+    how: str, command_alone: Command, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     process = command_alone.start(
         "--video", short_film.video, "--audio", short_film.speech, "--out", tmp_path
@@ -410,11 +425,30 @@ def test_a_stopped_run_says_so_and_leaves_no_child_and_no_half_file(
         for line in process.stderr:
             if "rendering" in line:
                 break
-        process.send_signal(how)
-        out, err = process.communicate(timeout=120)
+        started = children(process.pid)
+        if how == "Ctrl-C":
+            os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group
+        else:
+            process.terminate()
+        out, err = process.communicate(timeout=300)
     finally:
         end(process)
     assert process.returncode == 130
     assert (out, err) == ("", "error: stopped; run the same command again to go on\n")
-    assert members(process.pid) == []
+    assert started
+    assert all_end(started, within_s=0)
     nothing_left_over(tmp_path)
+
+
+def test_an_error_nobody_foresaw_costs_one_line_and_its_story_is_in_the_log(
+    command: Command, faceless_film: DemoFilm, tmp_path: Path
+) -> None:
+    ran = command.given(PREFECT_API_URL="http://127.0.0.1:9/api")(
+        "--video", faceless_film.video, "--audio", faceless_film.speech, "--out", tmp_path
+    )
+    log = tmp_path / ".lipsync" / "run.log"
+    assert ran.code == 1
+    assert ran.err.startswith("error: unexpected ")
+    assert ran.err.count("\n") == 1
+    assert str(log) in ran.err
+    assert "Traceback" in log.read_text()
