@@ -20,7 +20,7 @@ demo: setup  ## make a demo film, dub it, print where to look
 	$(VENV)/bin/python -m flows.demo --out demo
 
 test: setup  ## run every test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -5,5 +5,6 @@ anything when it is imported.
 """
 
 from blocks.settings import LipsyncSettings
+from blocks.sync_so import SyncSoCredentials
 
-__all__ = ["LipsyncSettings"]
+__all__ = ["LipsyncSettings", "SyncSoCredentials"]

@@ -20,12 +20,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from prefect import Flow
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from flows.server import server_for_the_run
 from flows.terminal import silence_logs, take_terminal
-from lipsync_core.errors import LipsyncError, told
+from lipsync_core.errors import LipsyncError, in_one_line, told
 
 _EXITS = (
     "exit codes: 0 done, 1 failed or in need of review, 2 bad usage or input, 3 over the budget"
@@ -57,7 +58,7 @@ def run_command(
         if hasattr(request, "store_root"):
             log = Path(request.store_root) / "run.log"
         answer = take_terminal(log)
-        with server_for_the_run():
+        with server_for_the_run() if isinstance(run, Flow) else contextlib.nullcontext():
             result = run(request)
     except ValidationError as error:
         _stop(_said(error), 2)
@@ -90,10 +91,11 @@ def _stop(message: str, code: int) -> NoReturn:
 
 def _said(error: ValidationError) -> str:
     """The first problem in the words of the command line."""
-    first = error.errors()[0]
-    option = "".join(f"--{str(part).replace('_', '-')} " for part in first["loc"][:1])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{option}{message[:1].lower() + message[1:]}"
+    field = next(iter(error.errors()[0]["loc"]), None)
+    said = in_one_line(error)
+    if field is None:
+        return said
+    return f"--{str(field).replace('_', '-')} {said.removeprefix(f'{field} ')}"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -133,7 +135,10 @@ def _add(parser: argparse.ArgumentParser, key: str, info: FieldInfo, positional:
         help_text += f" [{info.default}]"
     if positional:
         many = typing.get_origin(plain) is list
-        parser.add_argument(key, nargs="+" if many else None, help=help_text, metavar=key.upper())
+        nargs = "+" if many else None if info.is_required() else "?"
+        choices = typing.get_args(plain) if typing.get_origin(plain) is typing.Literal else None
+        name = None if choices else key.upper()
+        parser.add_argument(key, nargs=nargs, help=help_text, metavar=name, choices=choices)
         return
     option = "--" + key.replace("_", "-")
     if plain is bool:

@@ -10,7 +10,6 @@ from prefect import flow
 from flows.progress import progress
 from flows.render import render_segments
 from flows.request import BulkRequest
-from lipsync_core.errors import BudgetExceeded
 from lipsync_core.jobs.budget import Quote, quote
 from lipsync_core.media.probe import probe
 from lipsync_core.plan import write_plan
@@ -63,13 +62,9 @@ def dub_film(name: str, video: Path, audio: Path, request: BulkRequest) -> FilmO
     }  # fmt: skip
     planned = plan(film, speech.analysis, rules, cuts, kinds, store)
     write_plan(folder / "segments.csv", planned.timeline())
-    price = quote(request.generator, planned.timeline())
+    price = quote(request.generator, planned.timeline(), request.engine.price)
     outcome = FilmOutcome(name, film, speech, planned, price)
-    if request.budget is not None and price.cost_usd > request.budget:
-        raise BudgetExceeded(
-            f"{name}: the quote of ${price.cost_usd:.2f} is over the budget of "
-            f"${request.budget:.2f}; nothing was submitted"
-        )
+    price.keep_to(request.budget, name)
     if request.dry_run:
         return outcome
 

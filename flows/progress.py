@@ -13,6 +13,7 @@ from itertools import pairwise
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from flows.progress_artifact import ProgressArtifact
 from tasks.steps import frames_done
 
 PLAIN_EVERY_S = 20.0
@@ -25,7 +26,8 @@ class RunProgress:
         self._console = Console(stderr=True, highlight=False)
         self._bars: Progress | None = None
         self._bar: TaskID | None = None
-        self._film = ""
+        self._film, self._stage = "", ""
+        self._artifact: ProgressArtifact | None = None
         self._started: dict[str, float] = {}
         self._text, self._done, self._of, self._unit = "", 0, 1, ""
         self._told_at = 0.0
@@ -35,6 +37,7 @@ class RunProgress:
         """Everything inside belongs to one film."""
         self._film, self._started, self._bar = name, {}, None
         frames_done.listener = self._set
+        self._artifact = ProgressArtifact(name)
         if self._console.is_terminal:
             self._bars = Progress(
                 TextColumn("{task.description:<36}", markup=False), BarColumn(bar_width=32),
@@ -44,7 +47,9 @@ class RunProgress:
             self._bars.start()
         try:
             yield
+            self._artifact.finish("finished")
         finally:
+            self._artifact = None
             frames_done.listener = None
             if self._bars is not None:
                 self._bars.stop()
@@ -55,6 +60,9 @@ class RunProgress:
         self._finish_bar()
         self._started[key] = self._told_at = time.monotonic()
         self._text, self._done, self._of, self._unit = f"{self._film}: {text}", 0, of, unit
+        self._stage = key
+        if self._artifact is not None:
+            self._artifact.stage(key, text)
         if self._bars is not None:
             self._bar = self._bars.add_task(self._text, total=of, count=self._count())
         else:
@@ -75,6 +83,8 @@ class RunProgress:
 
     def _set(self, done: int) -> None:
         self._done = min(done, self._of)
+        if self._artifact is not None:
+            self._artifact.advance(self._stage, self._done / self._of)
         if self._bars is not None and self._bar is not None:
             self._bars.update(self._bar, completed=self._done, count=self._count())
         elif done < self._of and time.monotonic() - self._told_at > PLAIN_EVERY_S:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
+from blocks.credentials import secrets_for
 from blocks.form import Form, installed
 from blocks.settings import LipsyncSettings
+from flows.engine import Engine
 from lipsync_core import generators, sync
 from lipsync_core.errors import InputError
 from lipsync_core.jobs.manifest import Pair, read_manifest
@@ -45,6 +48,10 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         "rewrite", title="Generator", description="engine that renders the mouths",
         json_schema_extra=installed(generators.GROUP),
     )  # fmt: skip
+    options: str | None = Field(
+        None, title="Engine options",
+        description="options of the engine, if it has some: model=lipsync-2-pro temperature=0.3",
+    )  # fmt: skip
     scorer: str = Field(
         "landmark", title="Scorer", description="what measures lips against sound",
         json_schema_extra=installed(sync.GROUP),
@@ -72,6 +79,11 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     max_workers: int = Field(
         default_factory=lambda: os.cpu_count() or 2, ge=1, le=64, title="Workers",
         description="segments rendered at the same time [one for each processor]",
+    )  # fmt: skip
+    max_lanes: int = Field(
+        15, ge=1, le=1000, title="Lanes",
+        description="jobs under way at the same time with an engine elsewhere, at most; the "
+        "account itself may allow fewer",
     )  # fmt: skip
     budget: float | None = Field(
         None, ge=0, title="Budget", description="US dollars this run may cost at most"
@@ -132,7 +144,7 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         """
         request = self.with_settings()
         pairs = request.pairs()
-        generators.load_generator(request.generator)
+        request.check_engine()
         sync.load_scorer(request.scorer)
         if request.manifest is None:  # in a list of films, one bad film does not stop the others
             film = probe(pairs[0].video)
@@ -141,6 +153,40 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         make_writable(request.out)
         make_writable(Path(request.store_root))
         return request
+
+    @property
+    def engine(self) -> Engine:
+        """The engine with its options.
+
+        Raises:
+            InputError: there is no such engine, or it does not know such options.
+        """
+        return Engine.chosen(self.generator, self.engine_options)
+
+    @property
+    def engine_options(self) -> dict[str, str]:
+        """The words of ``options`` as names and values; quotes hold a value with spaces together.
+
+        Raises:
+            InputError: a word is no ``name=value``.
+        """
+        try:
+            pairs = [word.partition("=") for word in shlex.split(self.options or "")]
+        except ValueError as error:
+            raise InputError(f"engine options: {error}") from error
+        for name, equals, _ in pairs:
+            if not (name and equals):
+                raise InputError(f"engine options: write name=value, not {name or equals}")
+        return {name: value for name, _, value in pairs}
+
+    def check_engine(self) -> None:
+        """Refuse an engine that cannot work before anything is started.
+
+        Raises:
+            InputError: no such engine, unknown options, or a secret it needs is nowhere.
+        """
+        if (remote := self.engine.remote) is not None:
+            secrets_for(remote)
 
     def given_cuts(self, frames: int) -> tuple[list[int] | None, dict[int, SpanKind]]:
         """The cuts and kinds of the person's own list for a film of so many frames, if any.

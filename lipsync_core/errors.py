@@ -5,6 +5,12 @@
     ├── TimelineBroken        a frame count, sound lag or picture check did not hold
     ├── RenderFailed          an engine could not render a segment
     ├── StorageError          bytes could not be written (disk full, no permission)
+    ├── RemoteRefused         an engine elsewhere said no for good; never retried
+    │   └── KeyTaken          … since the order's key was used for another request before
+    ├── RemoteUnavailable     an engine elsewhere does not answer, or not now; retried
+    │   ├── TooFast           calls come faster than the account may make them
+    │   ├── LanesFull         as many jobs as the account may have are under way
+    │   └── OutcomeUnknown    nobody knows yet whether a job was accepted; counts as spent
     └── BudgetExceeded        the quote is over the budget; exit code 3
 
 Whether an error may be retried is a property of its class (``retryable``), so no caller keeps a
@@ -17,6 +23,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from pydantic import ValidationError
 
 
 class LipsyncError(Exception):
@@ -44,6 +52,50 @@ class RenderFailed(LipsyncError):
 
 class StorageError(LipsyncError):
     """Bytes could not be stored: the disk is full or the folder refuses writes."""
+
+
+class RemoteRefused(LipsyncError):
+    """An engine elsewhere refused for good; ``code`` is its own name for the reason."""
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class KeyTaken(RemoteRefused):
+    """The key of an order was used for another request before."""
+
+
+class RemoteUnavailable(LipsyncError):
+    """An engine elsewhere cannot answer now. ``retry_after_s`` is how long it asks to wait."""
+
+    retryable = True
+
+    def __init__(self, text: str, retry_after_s: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class TooFast(RemoteUnavailable):
+    """Calls come faster than the account may make them; nothing was accepted."""
+
+
+class LanesFull(RemoteUnavailable):
+    """The account has all the jobs under way that it may; ``limit`` is how many, where told."""
+
+    def __init__(
+        self, text: str, retry_after_s: float | None = None, limit: int | None = None
+    ) -> None:
+        super().__init__(text, retry_after_s)
+        self.limit = limit
+
+
+class OutcomeUnknown(RemoteUnavailable):
+    """A paid request was sent, and whether it was accepted is not known; ``job_id`` may be."""
+
+    def __init__(self, text: str, job_id: str | None = None) -> None:
+        super().__init__(text)
+        self.job_id = job_id
 
 
 class BudgetExceeded(LipsyncError):
@@ -79,6 +131,14 @@ def writing(path: Path) -> Iterator[None]:
                 f"cannot write {path} ({error.strerror}): its folder is gone or is no folder"
             ) from error
         raise
+
+
+def in_one_line(error: ValidationError) -> str:
+    """The first problem of a model that did not fit."""
+    first = error.errors()[0]
+    place = "".join(f"{part} " for part in first["loc"][:1])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{place}{message[:1].lower() + message[1:]}"
 
 
 def told(error: BaseException) -> str:

@@ -15,6 +15,7 @@ from queue import Queue
 from threading import Thread
 from typing import IO, Any, Literal
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from lipsync_core.media.probe import FilmInfo
 from lipsync_core.media.scenes import CutFinder
 from lipsync_core.timeline import Cut
 
-VERSION = 1
+VERSION = 2
 FACE_SIDE = 640  # px of the longer side the face mesh sees; more costs time and finds no more
 CUT_WIDTH = 256
 THUMBNAILS = 24
@@ -74,10 +75,13 @@ def scan_film(
             found = mesh.find(rgb)
             faces.write((nobody if found is None else found * size).tobytes())
 
-        with _worker(find_face) as look_for_face, _worker(cut_finder.feed) as look_for_cut:
+        def find_cut(index: int, frame: av.VideoFrame) -> None:
+            cut_finder.feed(index, rgb_of(frame, *cut_size, order="bgr24"))
+
+        with _worker(find_face) as look_for_face, _worker(find_cut) as look_for_cut:
             for index, frame in enumerate(read_frames(info)):
                 look_for_face(index, rgb_of(frame, *face_size))
-                look_for_cut(index, rgb_of(frame, *cut_size, order="bgr24"))
+                look_for_cut(index, frame)
                 if index % every == 0:
                     picture = rgb_of(frame, *thumbnail_size, order="bgr24")
                     thumbnails[str(index)] = cv2.imencode(".jpg", picture)[1].ravel()
@@ -102,9 +106,13 @@ def find_cuts(
     """
     size = _fitted(info, CUT_WIDTH / info.width)
     finder = CutFinder(info.frame_rate, detector, minimum_s)
-    with _worker(finder.feed) as look_for_cut:
+
+    def find_cut(index: int, frame: av.VideoFrame) -> None:
+        finder.feed(index, rgb_of(frame, *size, order="bgr24"))
+
+    with _worker(find_cut) as look_for_cut:
         for index, frame in enumerate(read_frames(info)):
-            look_for_cut(index, rgb_of(frame, *size, order="bgr24"))
+            look_for_cut(index, frame)
             if on_frame is not None:
                 on_frame(index)
     return finder.finish()

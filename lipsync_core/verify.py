@@ -20,7 +20,7 @@ from lipsync_core.scan import FACE_SIDE
 from lipsync_core.sync.score import Scorer
 from lipsync_core.timeline import sample_of_frame
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,15 @@ class Look:
 
     ``rendered`` and ``source`` are the scorer's measurements of the new picture with the new
     speech and of the old picture with its own sound; ``motion_share`` the spread of the inner-lip
-    gap against a usual speaker's; ``opening`` the gap of every frame in eye distances, NaN where
-    no face was found.
+    gap against a usual speaker's; ``change_share`` how much the gap differs from the source's on
+    average, against the same; ``opening`` the gap of every frame in eye distances, NaN where no
+    face was found.
     """
 
     rendered: dict[str, Any]
     source: dict[str, Any] | None
     motion_share: float
+    change_share: float
     opening: NDArray[np.float32]
 
 
@@ -45,14 +47,15 @@ def look_at(clip: Clip, material: Material, speech: Track, scorer: Scorer) -> Lo
     faces = track_faces(probe(clip.path))
     sound = _sound(speech, clip, material)
     rendered = scorer.measure(faces, rate, sound)
-    source = None
+    source, own_faces = None, material.faces(clip.first_frame, clip.last_frame)
     if material.sound is not None:
-        own_faces = material.faces(clip.first_frame, clip.last_frame)
         source = scorer.measure(own_faces, rate, _sound(material.sound, clip, material))
-    opening = mouth_shapes(faces.points)[:, 0]
+    opening, before = (mouth_shapes(track.points)[:, 0] for track in (faces, own_faces))
     usual = float(pooled_model().spread[0])
     motion = float(np.nanstd(opening)) / usual if faces.present.any() else 0.0
-    return Look(rendered, source, motion, opening)
+    differences = np.abs(opening - before)
+    change = float(np.nanmean(differences)) / usual if np.isfinite(differences).any() else 0.0
+    return Look(rendered, source, motion, change, opening)
 
 
 def track_faces(info: FilmInfo) -> FaceTrack:

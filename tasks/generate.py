@@ -8,6 +8,7 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from lipsync_core.generators import load_generator
+from lipsync_core.jobs.remote import RemoteEngine
 from tasks.policy import CACHED, RETRYING, content_key, may_retry
 from tasks.values import Rendered, SegmentJob, store_at
 
@@ -27,8 +28,10 @@ def generate(job: SegmentJob, store: str) -> Rendered:
     keep = store_at(store)
     started = time.monotonic()
     get_run_logger().info("rendering frames %d to %d", job.first_frame, job.last_frame)
+    engine = load_generator(job.generator)
+    assert not isinstance(engine, RemoteEngine), "jobs of an engine elsewhere are ordered"
     with keep.workspace() as folder:
-        clip = load_generator(job.generator).render(
+        clip = engine.render(
             job.material(keep),
             job.segment(),
             job.speech.track(keep),

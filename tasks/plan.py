@@ -13,7 +13,7 @@ from lipsync_core.timeline import Cut, SpanKind
 from tasks.policy import CACHED, content_key
 from tasks.values import Plan, ScannedFilm, TrackValue, store_at
 
-VERSION = 1
+VERSION = 2
 
 
 @task(name="plan segments", cache_key_fn=content_key("plan", VERSION), **CACHED)

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
@@ -19,14 +19,25 @@ from pydantic import BaseModel
 from lipsync_core.errors import LipsyncError
 from lipsync_core.stores import MediaRef
 
-# What says where things lie or how long they took to make, and not what they are.
-NO_CONTENT = frozenset({"store", "out", "seconds"})
+# What says where things lie, how long they took or what they cost, and not what they are.
+NO_CONTENT = frozenset(
+    {"store", "out", "seconds", "cost_usd", "placed_now", "usd_a_frame", "dispatcher"}
+)
 CACHED: dict[str, Any] = {
     "persist_result": True,
     "result_serializer": "json",
     "cache_result_in_memory": False,
 }
 RETRYING: dict[str, Any] = {"retries": 2, "retry_delay_seconds": 2}
+
+
+@runtime_checkable
+class DependsOn(Protocol):
+    """A value that knows better than its fields what work on it depends on."""
+
+    def content(self) -> dict[str, Any]:
+        """The parts that make the work another work."""
+        ...
 
 
 def results_in(store: str | Path) -> Path:
@@ -47,6 +58,8 @@ def content_key(name: str, version: int) -> Callable[[TaskRunContext, dict[str, 
 def _content(value: Any) -> Any:
     if isinstance(value, MediaRef):
         return value.sha256
+    if isinstance(value, DependsOn):
+        value = value.content()
     if isinstance(value, BaseModel):
         value = {name: getattr(value, name) for name in type(value).model_fields}
     if isinstance(value, dict):

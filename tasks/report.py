@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import platform
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from prefect.artifacts import (
 from prefect.logging import get_run_logger
 
 from lipsync_core.errors import told
+from lipsync_core.plan import SILENT_BUT_MOVING
 from lipsync_core.report.evidence import loudness_of, openings_of
 from lipsync_core.report.page import FilmEvidence, write_report
 from lipsync_core.report.plots import segment_plot_png
@@ -32,6 +32,7 @@ from lipsync_core.report.summary import (
 from lipsync_core.scan import load_thumbnails
 from lipsync_core.timeline import SpanKind
 from tasks.join import FINAL
+from tasks.tell import artifact_key
 from tasks.values import store_at
 
 
@@ -48,8 +49,8 @@ def report(
     planned_only = bool(outcomes) and all(outcome.final is None for outcome in outcomes)
     films = [_summary(outcome, out) for outcome in outcomes]
     run = RunSummary(
-        run_dir=str(out), cost_usd=sum(outcome.quote.cost_usd for outcome in outcomes),
-        films=films, failed=failed, next_command=next_command,
+        run_dir=str(out), cost_usd=sum(map(_cost_usd, outcomes)), films=films,
+        failed=failed, next_command=next_command,
     )  # fmt: skip
     if planned_only:
         _show(run, page)
@@ -66,6 +67,13 @@ def report(
     return run
 
 
+def _cost_usd(outcome: Any) -> float:
+    """What a film cost, or would cost if it was only planned."""
+    if outcome.final is None:
+        return float(outcome.quote.cost_usd)
+    return float(sum(segment.cost_usd for segment in outcome.segments))
+
+
 def _summary(outcome: Any, out: Path) -> FilmSummary:
     folder = out / outcome.name
     notes = [*outcome.film.notes]
@@ -73,6 +81,10 @@ def _summary(outcome: Any, out: Path) -> FilmSummary:
         notes.append(outcome.speech.note)
     if outcome.plan.voice_method != "silero":
         notes.append("speech was found by its energy alone: install silero-vad for a better plan")
+    moving = [s for s in outcome.plan.segments if s.reason == SILENT_BUT_MOVING]
+    if moving:
+        frames = ", ".join(f"{s.first_frame}-{s.last_frame}" for s in moving)
+        notes.append(f"the new speech is silent where a mouth still moves, frames {frames}: look")
     return FilmSummary(
         name=outcome.name, output=str(folder / FINAL), report=str(out / "report.html"),
         frame_rate=outcome.film.frame_rate, frames=outcome.film.frames, checks=outcome.checks,
@@ -115,21 +127,20 @@ def _mirror(run: RunSummary, page: Path) -> None:
         key="run", description="What was done and where it lies",
     )  # fmt: skip
     for film in run.films:
-        key = re.sub(r"[^a-z0-9]+", "-", film.name.lower()).strip("-") or "film"
         create_table_artifact(
-            [_row(segment) for segment in film.segments], key=f"{key}-segments",
+            [_row(segment) for segment in film.segments], key=artifact_key(film.name, "segments"),
             description=f"Segments of {film.name}; offset in frames of 1/25 s, plus = sound early",
         )  # fmt: skip
         if film.checks is None:  # only planned
             continue
         picture = base64.b64encode(segment_plot_png(film)).decode()
         create_image_artifact(
-            f"data:image/png;base64,{picture}", key=f"{key}-plot",
+            f"data:image/png;base64,{picture}", key=artifact_key(film.name, "plot"),
             description=f"{film.name} over time: blue = new film, grey = source, red = to review",
         )  # fmt: skip
         create_markdown_artifact(
             film.as_markdown(),
-            key=f"{key}-checks",
+            key=artifact_key(film.name, "checks"),
             description=f"Checks of {film.name}: frames, sound, picture",
         )
     if any(film.checks for film in run.films):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
+from lipsync_core.jobs.ledger import Ledger
 from lipsync_core.material import Material
 from lipsync_core.media.audio import Track
 from lipsync_core.media.clip import Box, Clip
@@ -16,6 +21,19 @@ from lipsync_core.scan import Scan
 from lipsync_core.stores import MediaRef
 from lipsync_core.stores.local import LocalStore
 from lipsync_core.timeline import Cut, Segment, SpanKind, Timeline
+
+LEDGER_VARIABLE = "LIPSYNC_LEDGER_URL"
+
+
+@contextmanager
+def ledger_of(root: str) -> Iterator[Ledger]:
+    """The ledger of a run: the one in ``LIPSYNC_LEDGER_URL``, else one in its store."""
+    url = os.environ.get(LEDGER_VARIABLE)
+    ledger = Ledger(url) if url else Ledger.in_folder(Path(root))
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 def store_at(root: str) -> LocalStore:
@@ -143,17 +161,27 @@ class Plan(BaseModel, frozen=True):
 
 
 class SegmentJob(BaseModel, frozen=True):
-    """What one rendering depends on, and nothing else: it is the cache key of the segment."""
+    """What one rendering depends on: it is the cache key of the segment.
+
+    ``heard`` stands for the part of the speech an engine may listen to, so that an edited word
+    makes new only the segments round it.
+    """
 
     film: ScannedFilm
     shot: tuple[int, int]
     first_frame: int
     last_frame: int
     speech: TrackValue
+    heard: str
     generator: str
     generator_version: int
+    options: dict[str, Any] = {}
     shift_ms: float = 0.0
     attempt: int = 1
+
+    def content(self) -> dict[str, Any]:
+        """Everything but the whole speech, of which ``heard`` is the part that counts."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "speech"}
 
     def segment(self) -> Segment:
         """The frames to render."""
@@ -162,6 +190,34 @@ class SegmentJob(BaseModel, frozen=True):
     def material(self, store: LocalStore) -> Material:
         """The film, cut at the edges of the segment's shot."""
         return self.film.material(store, cuts=self.shot)
+
+
+class CutOut(BaseModel, frozen=True):
+    """A segment as files of its own: its picture, and the speech for it."""
+
+    video: MediaRef
+    speech: MediaRef
+
+
+class Kept(BaseModel, frozen=True):
+    """Where an engine elsewhere finds the files of a segment."""
+
+    video: str
+    speech: str
+
+
+class Returned(BaseModel, frozen=True):
+    """A segment as an engine elsewhere gave it back.
+
+    ``cost_usd`` is what the engine told, or else the quote; ``placed_now`` whether this run
+    ordered it.
+    """
+
+    file: MediaRef
+    job_id: str
+    cost_usd: float
+    seconds: float
+    placed_now: bool
 
 
 class Rendered(BaseModel, frozen=True):
@@ -184,4 +240,5 @@ class Looked(BaseModel, frozen=True):
     rendered: dict[str, object]
     source: dict[str, object] | None
     motion_share: float
+    change_share: float
     opening: tuple[float | None, ...]

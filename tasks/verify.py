@@ -32,5 +32,6 @@ def verify(
         rendered=look.rendered,
         source=look.source,
         motion_share=round(look.motion_share, 3),
+        change_share=round(look.change_share, 3),
         opening=opening,
     )

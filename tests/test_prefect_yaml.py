@@ -86,7 +86,10 @@ def test_a_worker_makes_the_film_in_the_folder_it_was_started_in(
     assert (studio / "done" / "numbers" / "final.mp4").is_file()
     found = server.post("artifacts/filter", artifacts={"flow_run_id": {"any_": [run_id]}}).json()
     shown = {artifact["key"]: artifact for artifact in found if artifact["key"]}
-    assert set(shown) == {"run", "numbers-segments", "numbers-plot", "numbers-checks", "report"}
+    assert set(shown) == {
+        "run", "report", "numbers-segments", "numbers-plot", "numbers-checks", "numbers-progress",
+    }  # fmt: skip
+    assert shown["numbers-progress"]["data"] == 100
     assert all(artifact["description"] for artifact in shown.values())
     rows = json.loads(shown["numbers-segments"]["data"])
     assert {row["verdict"] for row in rows} == {"kept"}

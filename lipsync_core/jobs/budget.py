@@ -1,10 +1,23 @@
-"""What a run will cost and how long it will take, before anything is rendered."""
+"""What a run will cost and how long it will take, before anything is rendered.
+
+The prices are data with a date, ``prices.json`` beside this module, or the file that
+``LIPSYNC_PRICES`` names: dollars for a frame of output.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
+from lipsync_core.errors import BudgetExceeded, InputError
 from lipsync_core.timeline import SpanKind, Timeline
+
+VARIABLE = "LIPSYNC_PRICES"
 
 
 @dataclass(frozen=True)
@@ -16,15 +29,66 @@ class Quote:
     render_s: float
     film_s: float
     cost_usd: float
+    dated: str = ""
+
+    def keep_to(self, budget_usd: float | None, name: str) -> None:
+        """Make sure that the plan costs no more than it may.
+
+        Raises:
+            BudgetExceeded: it does.
+        """
+        if budget_usd is not None and self.cost_usd > budget_usd:
+            raise BudgetExceeded(
+                f"{name}: the quote of ${self.cost_usd:.2f} is over the budget of "
+                f"${budget_usd:.2f}; nothing was submitted"
+            )
 
 
-def quote(generator: str, timeline: Timeline) -> Quote:
-    """Price a plan. Local engines cost nothing but time; passthrough spans cost nothing at all."""
+@dataclass(frozen=True)
+class Price:
+    """Dollars for a frame of output, and the date of the table they stand in."""
+
+    usd: float = 0.0
+    dated: str = ""
+
+
+def price_of(engine: str, line: str) -> Price:
+    """What a frame costs.
+
+    Raises:
+        InputError: the table cannot be read, or does not know the engine.
+    """
+    given = os.environ.get(VARIABLE)
+    table = _table(Path(given) if given else None)
+    try:
+        return Price(float(table["engines"][engine][line]), str(table["dated"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"no price is known for {engine} {line}: add it to a copy of the table and name that "
+            f"in {VARIABLE}"
+        ) from error
+
+
+def quote(generator: str, timeline: Timeline, price: Price | None = None) -> Quote:
+    """Price a plan. Engines on this machine cost nothing but time; passthrough spans cost nothing
+    at all."""
     rendered = [s for s in timeline.segments if s.kind is SpanKind.LIPSYNC]
+    price = price or Price()
     return Quote(
         generator=generator,
         segments=len(rendered),
         render_s=sum(timeline.seconds(s.frames) for s in rendered),
         film_s=timeline.seconds(timeline.frames),
-        cost_usd=0.0,
+        cost_usd=price.usd * sum(s.frames for s in rendered),
+        dated=price.dated,
     )
+
+
+@lru_cache(maxsize=8)
+def _table(path: Path | None) -> dict[str, Any]:
+    try:
+        place = resources.files("lipsync_core.jobs") / "prices.json" if path is None else path
+        table: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the price table {path}: correct {VARIABLE}") from error
+    return table

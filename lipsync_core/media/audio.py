@@ -6,6 +6,7 @@ one is continued with silence, a longer one ends with the film. What was done is
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -54,6 +55,10 @@ class Track:
             )
             sound[inside_first - first : inside_last - first] = part
         return sound
+
+    def fingerprint(self, first: int, last: int) -> str:
+        """The sha256 of samples [first, last), as 32-bit floats; silence outside the track."""
+        return hashlib.sha256(self.read(first, last).tobytes()).hexdigest()
 
 
 @contextmanager

@@ -129,6 +129,9 @@ class RunSummary(BaseModel):
         """A few lines for a terminal."""
         lines = [line for film in self.films for line in _film_lines(film)]
         lines += [f"{film.name}: failed: {film.error}" for film in self.failed]
+        if self.cost_usd:
+            only = all(film.checks is None for film in self.films)
+            lines.append(f"{'quote' if only else 'cost'}: ${self.cost_usd:.2f}")
         if self.films and self.films[0].checks is not None:
             lines.append(f"report: {self.films[0].report}")
         if self.next_command:

@@ -2,13 +2,14 @@
 
 The gates: the offset is at most one frame, the confidence is not much lower than the source's own,
 and the mouth really moved. A segment too short to be judged alone is judged with the film's other
-rendered segments, and its reason says so.
+rendered segments, and its reason says so. A mouth that moves as it always did needs evidence of
+its own: an engine may well be paid for giving a film back as it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lipsync_core.sync.score import IN_SYNC_FRAMES, MS_PER_OFFSET_FRAME, Scorer, SyncScore
@@ -17,6 +18,16 @@ from lipsync_core.sync.score import IN_SYNC_FRAMES, MS_PER_OFFSET_FRAME, Scorer,
 # round the clip's own value, so a segment well below that is a rendering fault and not chance.
 LEAST_SHARE_OF_SOURCE = 0.6
 LEAST_MOTION = 0.25
+LEAST_CHANGE = 0.25
+
+
+@dataclass(frozen=True)
+class Moved:
+    """How much the mouth moves, and how much differently than in the source: both as shares of
+    the spread of a usual speaker's inner-lip gap."""
+
+    motion: float
+    change: float
 
 
 @dataclass(frozen=True)
@@ -35,34 +46,48 @@ class Judgement:
 def judge(
     rendered: dict[str, Any],
     source: dict[str, Any] | None,
-    motion_share: float,
+    moved: Moved,
     others: Sequence[dict[str, Any]],
     scorer: Scorer,
 ) -> Judgement:
     """Apply the three gates to one rendered segment.
 
-    ``rendered`` and ``source`` are the scorer's measurements, ``motion_share`` how much the mouth
-    moved compared with a usual speaker, ``others`` the measurements of all rendered segments.
+    ``rendered`` and ``source`` are the scorer's measurements, ``others`` those of all rendered
+    segments.
     """
+    found, alone = _gated(rendered, source, moved, others, scorer)
+    if moved.change < LEAST_CHANGE and not (found.passes and alone):
+        reason = "nothing was changed: the mouth moves as in the source"
+        return replace(found, passes=False, repair_ms=None, reason=reason)
+    return found
+
+
+def _gated(
+    rendered: dict[str, Any],
+    source: dict[str, Any] | None,
+    moved: Moved,
+    others: Sequence[dict[str, Any]],
+    scorer: Scorer,
+) -> tuple[Judgement, bool]:
+    """The judgement by the three gates, and whether the segment's own evidence sufficed."""
     own = None if source is None else scorer.score([source])
     score = scorer.score([rendered])
     alone, reason = score.offset_frames is not None, ""
     if not alone:
         together = scorer.score(others)
         if together.offset_frames is None:
-            return Judgement(score, own, False, None, f"no evidence of sync: {score.evidence}")
+            said = f"no evidence of sync: {score.evidence}"
+            return Judgement(score, own, False, None, said), alone
         reason, score = f"judged with the whole film ({score.evidence})", together
     offset = score.offset_frames or 0.0
     if abs(offset) > IN_SYNC_FRAMES:
-        return Judgement(
-            score, own, False, -offset * MS_PER_OFFSET_FRAME, f"off by {offset:+.1f} frames"
-        )
-    if motion_share < LEAST_MOTION:
-        return Judgement(score, own, False, None, "the mouth hardly moves")
+        repair_ms = -offset * MS_PER_OFFSET_FRAME
+        return Judgement(score, own, False, repair_ms, f"off by {offset:+.1f} frames"), alone
+    if moved.motion < LEAST_MOTION:
+        return Judgement(score, own, False, None, "the mouth hardly moves"), alone
     if alone and own is not None and own.offset_frames is not None:
         share = score.confidence / own.confidence
         if share < LEAST_SHARE_OF_SOURCE:
-            return Judgement(
-                score, own, False, None, f"agreement is {share:.0%} of the source's own"
-            )
-    return Judgement(score, own, True, None, reason)
+            said = f"agreement is {share:.0%} of the source's own"
+            return Judgement(score, own, False, None, said), alone
+    return Judgement(score, own, True, None, reason), alone

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from face_factory import still_faces, without_faces
+from face_factory import recorded_words, speaking_faces, still_faces, without_faces
 
 from lipsync_core.errors import InputError
 from lipsync_core.faces.landmarks import FaceTrack
@@ -96,6 +96,15 @@ def test_where_nobody_speaks_the_picture_is_kept() -> None:
         (400, 500, "lipsync", ""),
     ]
     assert told(planned(voice=NOBODY, divide=False)) == [(0, 500, "passthrough", "nobody speaks")]
+
+
+def test_a_mouth_that_moves_without_words_is_pointed_at() -> None:
+    talking = speaking_faces(recorded_words("speech_a", 4), 100, RATE)
+    faces = joined(talking, still_faces(FRAMES - 100))
+    assert told(planned(faces, NOBODY, cuts=(100,), divide=False)) == [
+        (0, 100, "passthrough", "nobody speaks, yet the mouth moves"),
+        (100, 500, "passthrough", "nobody speaks"),
+    ]
 
 
 def test_half_of_a_very_short_shot_spoken_is_enough() -> None:

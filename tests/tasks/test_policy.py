@@ -48,6 +48,7 @@ def job(folder: str = "/films", **changes: Any) -> SegmentJob:
     )  # fmt: skip
     given = SegmentJob(
         film=film, shot=(0, 100), first_frame=0, last_frame=100, speech=track(),
+        heard="f" * 64,
         generator="rewrite", generator_version=1,
     )  # fmt: skip
     return given.model_copy(update=changes)
@@ -92,11 +93,19 @@ def test_how_long_work_took_is_not_in_the_key() -> None:
         {"attempt": 2},
         {"generator": "puppet"},
         {"generator_version": 2},
-        {"speech": TrackValue(file=ref("f"), sample_rate=1, channels=1, samples=1, given_s=1)},
+        {"heard": "0" * 64},
     ],
 )
 def test_everything_the_work_depends_on_is_in_the_key(changes: dict[str, Any]) -> None:
     assert key(job=job(**changes)) != key(job=job())
+
+
+def test_words_too_far_away_to_be_heard_are_not_in_the_key() -> None:
+    edited = TrackValue(
+        file=ref("0"), sample_rate=16_000, channels=1, samples=8000, given_s=0.5
+    )  # fmt: skip
+    assert key(job=job(speech=edited)) == key(job=job())
+    assert key(speech=edited) != key(speech=track())
 
 
 def test_the_order_of_parameters_does_not_matter() -> None:

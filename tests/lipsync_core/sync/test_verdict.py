@@ -13,7 +13,7 @@ from lipsync_core.faces.landmarks import FaceTrack
 from lipsync_core.faces.mouth import mouth_shapes
 from lipsync_core.media.audio import ANALYSIS_RATE
 from lipsync_core.sync.landmark import LandmarkScorer
-from lipsync_core.sync.verdict import Judgement, judge
+from lipsync_core.sync.verdict import Judgement, Moved, judge
 
 RATE = Fraction(25)
 SCORER = LandmarkScorer()
@@ -39,11 +39,12 @@ GOOD = measured(mouth())
 def judged(
     rendered: dict[str, Any],
     source: dict[str, Any] | None = GOOD,
-    motion_share: float = 1.0,
+    motion: float = 1.0,
+    change: float = 1.0,
     others: list[dict[str, Any]] | None = None,
 ) -> Judgement:
     film = [rendered] if others is None else others
-    return judge(rendered, source, motion_share, film, SCORER)
+    return judge(rendered, source, Moved(motion, change), film, SCORER)
 
 
 def test_lips_that_follow_the_speech_pass() -> None:
@@ -77,7 +78,7 @@ def test_an_offset_of_half_a_frame_passes() -> None:
 
 
 def test_a_mouth_that_hardly_moves_wants_a_look() -> None:
-    found = judged(GOOD, motion_share=0.2)
+    found = judged(GOOD, motion=0.2)
     assert not found.passes
     assert (found.reason, found.repair_ms) == ("the mouth hardly moves", None)
 
@@ -109,6 +110,26 @@ def test_a_short_segment_of_a_late_film_is_repaired_with_it() -> None:
     found = judged(short, source=None, others=[short, late])
     assert not found.passes
     assert found.repair_ms == pytest.approx(-120, abs=15)
+
+
+NOTHING = "nothing was changed: the mouth moves as in the source"
+
+
+def test_a_film_given_back_as_it_was_wants_a_look() -> None:
+    weak = measured(mouth(noise=6))
+    assert judged(weak, change=0.1).reason == NOTHING
+    late = judged(measured(mouth(late_ms=120)), change=0.1)
+    assert (late.passes, late.repair_ms, late.reason) == (False, None, NOTHING)
+
+
+def test_a_short_segment_given_back_as_it_was_does_not_hide_behind_the_film() -> None:
+    short = measured(mouth(0.8))
+    found = judged(short, source=None, change=0.1, others=[short, GOOD])
+    assert (found.passes, found.reason) == (False, NOTHING)
+
+
+def test_a_mouth_that_said_these_words_already_may_stay_as_it_was() -> None:
+    assert judged(GOOD, change=0.1).passes
 
 
 @pytest.mark.parametrize(

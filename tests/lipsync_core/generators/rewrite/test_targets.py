@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from media_factory import write_sound
 
+from lipsync_core.generators import HEARING_S
 from lipsync_core.generators.rewrite.targets import wanted_shapes
 from lipsync_core.generators.rewrite.units import Units, units_of
 from lipsync_core.material import Material
@@ -71,6 +72,26 @@ def test_a_pause_shuts_the_mouth(demo_material: Material, units: Units, demo_spe
     pause = slice(95, 130)  # the new speech rests from 3.6 to 5.4 s
     assert gap[pause].max() < gap.min() + 0.02
     assert gap[30:90].max() > gap.min() + 0.05
+
+
+def test_words_farther_away_than_an_engine_hears_change_nothing(
+    demo_material: Material, units: Units, demo_speech: Track, tmp_path: Path
+) -> None:
+    long = replace(demo_material, info=replace(demo_material.info, frames=1000))
+    words = np.tile(demo_speech.read()[:, 0], 6)[: 40 * demo_speech.sample_rate]
+    frames, edge = np.arange(400, 500), round((20 + HEARING_S) * demo_speech.sample_rate)
+    edited = words.copy()
+    edited[edge:] = edited[edge:][::-1]
+    edited[: demo_speech.sample_rate] = 0
+    nearer = words.copy()
+    nearer[edge - 8 * demo_speech.sample_rate :] = 0
+    track = replace(demo_speech, samples=len(words))
+    found = [
+        wanted(long, units, sounding(tmp_path / f"{n}.wav", sound, track), frames)
+        for n, sound in enumerate((words, edited, nearer))
+    ]
+    assert np.array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
 
 
 def test_a_shift_moves_the_mouths_in_time(

@@ -1,0 +1,124 @@
+"""One segment on its way through a run, and what is told of it in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flows.engine import Engine
+from lipsync_core.report.summary import SegmentSummary, Verdict
+from lipsync_core.sync.verdict import Judgement
+from lipsync_core.timeline import sample_of_frame
+from tasks.values import (
+    Looked,
+    Plan,
+    PlannedSegment,
+    Rendered,
+    ScannedFilm,
+    SegmentJob,
+    Speech,
+    store_at,
+)
+
+
+@dataclass
+class Attempt:
+    """One segment: what was asked, what came of it."""
+
+    segment: PlannedSegment
+    job: SegmentJob
+    rendered: Rendered | None = None
+    looked: Looked | None = None
+    judgement: Judgement | None = None
+    reused: bool = False
+    cost_usd: float = 0.0
+    error: str = ""
+
+
+@dataclass
+class RenderedFilm:
+    """The clips to join, and what is told of every segment."""
+
+    clips: list[Rendered] = field(default_factory=list)
+    summaries: list[SegmentSummary] = field(default_factory=list)
+    openings: dict[int, tuple[float | None, ...]] = field(default_factory=dict)
+    looks: list[Looked] = field(default_factory=list)
+
+
+def first_attempts(
+    film: ScannedFilm, speech: Speech, planned: Plan, engine: Engine, store: str
+) -> list[Attempt]:
+    """An attempt at every segment that gets a new mouth."""
+    track = speech.analysis.track(store_at(store))
+    reach = round(engine.hears_s * track.sample_rate)
+    attempts = []
+    for segment in planned.to_render:
+        first, last = (
+            sample_of_frame(frame, film.rate, track.sample_rate)
+            for frame in (segment.first_frame, segment.last_frame)
+        )
+        job = SegmentJob(
+            film=film, shot=_shot(planned, segment, film.frames),
+            first_frame=segment.first_frame, last_frame=segment.last_frame,
+            speech=speech.analysis, heard=track.fingerprint(first - reach, last + reach),
+            generator=engine.name, generator_version=engine.version, options=engine.options,
+        )  # fmt: skip
+        attempts.append(Attempt(segment, job))
+    return attempts
+
+
+def newest(attempts: list[Attempt], later: list[Attempt]) -> list[Attempt]:
+    """The attempts, those made later in place of the earlier ones."""
+    by_index = {attempt.segment.index: attempt for attempt in later}
+    return [by_index.get(attempt.segment.index, attempt) for attempt in attempts]
+
+
+def collected(planned: Plan, attempts: list[Attempt]) -> RenderedFilm:
+    """The whole film, segment by segment, from the attempts that count."""
+    film = RenderedFilm()
+    by_index = {attempt.segment.index: attempt for attempt in attempts}
+    for segment in planned.segments:
+        summary = SegmentSummary(
+            index=segment.index, first_frame=segment.first_frame, last_frame=segment.last_frame,
+            kind=segment.kind, reason=segment.reason,
+        )  # fmt: skip
+        attempt = by_index.get(segment.index)
+        if attempt is not None:
+            _tell(summary, attempt)
+            if attempt.rendered is not None:
+                film.clips.append(attempt.rendered)
+            if attempt.looked is not None:
+                film.openings[segment.first_frame] = attempt.looked.opening
+                film.looks.append(attempt.looked)
+        film.summaries.append(summary)
+    return film
+
+
+def _shot(planned: Plan, segment: PlannedSegment, frames: int) -> tuple[int, int]:
+    first = max((f for f in planned.shots if f <= segment.first_frame), default=0)
+    last = min((f for f in planned.shots if f >= segment.last_frame), default=frames)
+    return first, last
+
+
+def _tell(summary: SegmentSummary, attempt: Attempt) -> None:
+    summary.generator = attempt.job.generator
+    summary.attempts = attempt.job.attempt
+    summary.reused = attempt.reused
+    summary.cost_usd = attempt.cost_usd
+    if attempt.rendered is not None and not attempt.reused:
+        summary.seconds = attempt.rendered.seconds
+    if attempt.judgement is None:
+        summary.verdict = Verdict.REVIEW
+        kept = attempt.rendered is None
+        summary.reason = (
+            "the source picture was kept: " if kept else "not scored: "
+        ) + attempt.error
+        return
+    found = attempt.judgement
+    summary.offset_frames = found.score.offset_frames
+    summary.confidence = found.score.confidence
+    if found.source is not None and found.source.offset_frames is not None:
+        summary.source_confidence = found.source.confidence
+    repaired = attempt.job.shift_ms != 0
+    good = Verdict.REPAIRED if repaired else Verdict.PASS
+    summary.verdict = good if found.passes else Verdict.REVIEW
+    summary.reason = found.reason

@@ -1,0 +1,83 @@
+"""Segments that an engine elsewhere renders: each on its own way, all at the same time.
+
+Cutting out, conforming and verifying are work for this machine's processors and done by as many
+threads as there are workers; uploading, ordering and waiting cost no thread at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from blocks.credentials import secrets_for
+from flows.attempts import Attempt
+from flows.engine import Engine
+from flows.progress import progress
+from flows.request import BulkRequest
+from lipsync_core.errors import told
+from lipsync_core.jobs.dispatch import Dispatcher, dispatching
+from lipsync_core.jobs.lanes import Lanes
+from lipsync_core.sync.score import Scorer
+from tasks.conform import conform
+from tasks.cut_out import cut_out
+from tasks.order import order
+from tasks.upload import upload
+from tasks.values import Speech, ledger_of
+from tasks.verify import verify
+
+T = TypeVar("T")
+
+
+def render_elsewhere(
+    attempts: list[Attempt], speech: Speech, engine: Engine, scorer: Scorer, request: BulkRequest
+) -> None:
+    """Fill in what came of every attempt."""
+    asyncio.run(_all(attempts, speech, engine, scorer, request))
+
+
+async def _all(
+    attempts: list[Attempt], speech: Speech, engine: Engine, scorer: Scorer, request: BulkRequest
+) -> None:
+    assert engine.remote is not None
+    secrets = secrets_for(engine.remote)
+    workers = asyncio.Semaphore(request.max_workers)
+    with ledger_of(request.store_root) as ledger:
+        async with (
+            engine.remote.opened(engine.options, secrets) as jobs,
+            dispatching(jobs, ledger, Lanes(request.max_lanes)) as dispatcher,
+        ):
+            await asyncio.gather(
+                *(_one(a, speech, engine, scorer, dispatcher, workers, request) for a in attempts)
+            )
+
+
+async def _one(
+    attempt: Attempt,
+    speech: Speech,
+    engine: Engine,
+    scorer: Scorer,
+    dispatcher: Dispatcher,
+    workers: asyncio.Semaphore,
+    request: BulkRequest,
+) -> None:
+    job, store = attempt.job, request.store_root
+
+    async def here(work: Callable[..., T], *arguments: Any) -> T:
+        async with workers:
+            return await asyncio.to_thread(work, *arguments, store=store)
+
+    try:
+        parts = await here(cut_out, job, speech.master)
+        kept = await upload(parts, dispatcher.engine.account, dispatcher=dispatcher, store=store)
+        state: Any = await order(
+            job, kept, engine.price.usd, dispatcher=dispatcher, store=store, return_state=True
+        )  # type: ignore[misc]  # Prefect's types do not know that an async task is awaited
+        returned = await state.aresult()
+        attempt.cost_usd = returned.cost_usd
+        attempt.reused = state.name == "Cached" or not returned.placed_now
+        attempt.rendered = await here(conform, job, returned)
+        attempt.looked = await here(verify, job, attempt.rendered, scorer.name, scorer.version)
+    except Exception as error:
+        attempt.error = told(error)
+    progress.advance()

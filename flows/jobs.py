@@ -1,0 +1,137 @@
+"""The ledger of paid jobs: what was ordered, what it cost, what is not yet known.
+
+    python -m flows.jobs list [--status unknown] --store OUT/.lipsync
+    python -m flows.jobs show KEY                 the beginning of a key is enough
+    python -m flows.jobs reconcile                ask the engine about jobs nobody watches
+
+Nothing is ever ordered from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from blocks.credentials import secrets_for
+from flows.command import run_command
+from flows.engine import Engine
+from lipsync_core.errors import InputError
+from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
+from lipsync_core.jobs.reconcile import reconcile
+from tasks.values import ledger_of
+
+_TO_LOOK_AT = frozenset({JobStatus.UNKNOWN, JobStatus.FAILED, JobStatus.REFUSED})
+
+
+class JobsRequest(BaseModel):
+    """What to do with the ledger of a run."""
+
+    action: Literal["list", "show", "reconcile"] = Field(description="what to do")
+    key: str | None = Field(None, description="the beginning of a job's key, for show")
+    store: Path = Field(
+        Path("out/.lipsync"), description="the store folder of the run, which holds its ledger"
+    )
+    status: JobStatus | None = Field(None, description="list only jobs that stand so")
+    generator: str = Field("sync", description="engine to ask, for reconcile")
+
+
+class Job(BaseModel):
+    """An entry of the ledger for people; moments are UTC."""
+
+    key: str
+    label: str
+    engine: str
+    status: JobStatus
+    attempt: int
+    job_id: str
+    usd: float
+    intended: str
+    code: str = ""
+    error: str = ""
+    body: dict[str, object] | None = None
+
+    @classmethod
+    def of(cls, entry: Entry, whole: bool = False) -> Job:
+        """The job of an entry; ``whole`` with the request as it was sent."""
+        return cls(
+            key=entry.key, label=entry.label, engine=entry.engine, status=entry.status,
+            attempt=entry.attempt, job_id=entry.job_id,
+            usd=entry.quoted_usd if entry.cost_usd is None else entry.cost_usd,
+            intended=f"{datetime.fromtimestamp(entry.intended_s, UTC):%Y-%m-%d %H:%M:%S}",
+            code=entry.code, error=entry.error, body=dict(entry.body) if whole else None,
+        )  # fmt: skip
+
+
+class JobsResult(BaseModel):
+    """The jobs that were asked for; ``spent_usd`` is what all jobs of the ledger may have cost."""
+
+    jobs: list[Job]
+    spent_usd: float
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a person should look at one of them, else 0."""
+        return int(any(job.status in _TO_LOOK_AT for job in self.jobs))
+
+    def as_text(self) -> str:
+        """A line for every job, and the sum."""
+        lines = []
+        for job in self.jobs:
+            lines.append(
+                f"{job.key[:12]}  {job.status:<9}  ${job.usd:.3f}  {job.intended}  {job.label}"
+                + (f"  (attempt {job.attempt})" if job.attempt > 1 else "")
+            )
+            if job.error:
+                lines.append(f"{'':14}{job.error}")
+            if job.body is not None:
+                lines.append(json.dumps(job.body, indent=2))
+        lines.append(f"{len(self.jobs)} jobs; the whole ledger: ${self.spent_usd:.2f}")
+        return "\n".join(lines)
+
+
+def jobs(request: JobsRequest) -> JobsResult:
+    """List, show or reconcile the jobs of a ledger."""
+    _check(request)
+    with ledger_of(str(request.store)) as ledger:
+        if request.action == "reconcile":
+            found = asyncio.run(_reconciled(ledger, request.generator))
+        elif request.action == "show":
+            found = _the_one(ledger, request.key or "")
+        else:
+            found = ledger.entries([request.status] if request.status else ())
+        whole = request.action == "show"
+        return JobsResult(
+            jobs=[Job.of(entry, whole) for entry in found], spent_usd=ledger.spent_usd()
+        )
+
+
+def _check(request: JobsRequest) -> None:
+    if request.action == "show" and not request.key:
+        raise InputError("which job? name the beginning of its key")
+    if not os.environ.get("LIPSYNC_LEDGER_URL") and not request.store.is_dir():
+        raise InputError(f"no store folder {request.store}: name the one of the run with --store")
+
+
+def _the_one(ledger: Ledger, beginning: str) -> list[Entry]:
+    found = [entry for entry in ledger.entries() if entry.key.startswith(beginning)]
+    if len(found) != 1:
+        raise InputError(f"{len(found)} jobs have a key that begins with {beginning}")
+    return found
+
+
+async def _reconciled(ledger: Ledger, generator: str) -> list[Entry]:
+    engine = Engine.chosen(generator, {})
+    if engine.remote is None:
+        raise InputError(f"{generator} works on this machine and has no jobs elsewhere")
+    async with engine.remote.opened(engine.options, secrets_for(engine.remote)) as remote:
+        return await reconcile(remote, ledger, f"reconcile:{os.getpid()}")
+
+
+if __name__ == "__main__":
+    run_command(jobs, JobsRequest, positional=["action", "key"])

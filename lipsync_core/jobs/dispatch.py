@@ -1,0 +1,251 @@
+"""Placing orders with an engine elsewhere so that each is paid once, whatever happens in between.
+
+The intent is in the ledger before a request goes out, and the request carries the intent's key.
+What was once sent is never sent blindly again: first the engine is asked for a job of that name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from lipsync_core.errors import (
+    KeyTaken,
+    LanesFull,
+    LipsyncError,
+    OutcomeUnknown,
+    RemoteRefused,
+    RemoteUnavailable,
+    RenderFailed,
+    TooFast,
+)
+from lipsync_core.jobs.lanes import Lanes
+from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger
+from lipsync_core.jobs.remote import JobReport, Order, Progress, RemoteGenerator
+from lipsync_core.jobs.watch import Watcher
+
+T = TypeVar("T")
+
+MOST_ATTEMPTS = 3
+PATIENCE = 6  # calls that cost nothing are tried so often
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_OTHERS_S = 1.0  # how often a job of another run is looked at
+_DOWNLOADS = _UPLOADS = 8
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """An order with what it will cost at most, and what a person calls it."""
+
+    order: Order
+    label: str
+    usd: float
+
+
+class Dispatcher:
+    """Places the orders of one run; see :func:`dispatching`."""
+
+    def __init__(self, engine: RemoteGenerator, ledger: Ledger, lanes: Lanes) -> None:
+        self.engine, self.ledger, self.lanes = engine, ledger, lanes
+        self.watcher = Watcher(engine)
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._downloads = asyncio.Semaphore(_DOWNLOADS)
+        self._uploads = asyncio.Semaphore(_UPLOADS)
+
+    async def keep(self, path: Path, name: str) -> str:
+        """Hand a file over to the engine's own store; its address for an order."""
+        async with self._uploads:
+            return await self._patiently(lambda: self.engine.keep(path, name))
+
+    async def rendered(self, quoted: Quoted, out: Path) -> Entry:
+        """Bring the result of an order to ``out``: placed now, or by any run before.
+
+        A job that failed in passing is placed again under the key of another attempt.
+
+        Raises:
+            RemoteRefused: the engine refused the order for good.
+            RenderFailed: the job failed.
+            RemoteUnavailable: the engine does not answer; nothing is lost, try later.
+        """
+        for number in range(1, MOST_ATTEMPTS + 1):
+            order = quoted.order.attempt(number)
+            async with self._one_at_a_time[order.key]:
+                entry, url = await self._ended(order, quoted, number)
+            if entry.status is not JobStatus.FAILED or not entry.again:
+                break
+        if entry.status is JobStatus.REFUSED:
+            raise RemoteRefused(f"{self.engine.name} refused: {_why(entry)}", entry.code)
+        if entry.status is JobStatus.FAILED:
+            times = f" {entry.attempt} times" if entry.attempt > 1 else ""
+            raise RenderFailed(f"{self.engine.name} failed{times}: {_why(entry)}")
+        return await self._fetched(entry, url, out)
+
+    async def _ended(self, order: Order, quoted: Quoted, number: int) -> tuple[Entry, str]:
+        """The entry of an order once it has ended, and where its result lies, if that is known."""
+        while True:
+            async with self.lanes.lane():
+                entry = self.ledger.get(order.key)
+                is_new = entry is None
+                entry = entry or self.ledger.intend(
+                    order.key, engine=self.engine.name, label=quoted.label, attempt=number,
+                    body=self.engine.body(order), quoted_usd=quoted.usd, owner=self.owner,
+                )  # fmt: skip
+                if entry.status not in OPEN:
+                    return entry, ""
+                dead = entry.owner if _has_died(entry.owner) else ""
+                if self.ledger.claim(order.key, self.owner, dead):
+                    is_new = is_new and entry.owner == self.owner
+                    job_id = entry.job_id or await self._placed(order, entry, is_new)
+                    url = await self._watched(order, job_id) if job_id else ""
+                    return self._entry(order.key), url
+            await asyncio.sleep(_OTHERS_S)  # another run is at it
+
+    async def _placed(self, order: Order, entry: Entry, is_new: bool) -> str:
+        """Place an order; its job id, or nothing if it was refused."""
+        job_id = None if is_new else await self._adopted(entry)
+        tries = 0
+        while job_id is None:
+            await self.lanes.may_submit()
+            try:
+                job_id = await self.engine.submit(order.key, self.engine.body(order))
+            except LanesFull as error:
+                await self.lanes.full(error.limit, error.retry_after_s)
+            except TooFast as error:
+                await self.lanes.too_fast(error.retry_after_s)
+            except (OutcomeUnknown, KeyTaken) as error:
+                self.ledger.record(order.key, JobStatus.UNKNOWN, error=str(error))
+                job_id = getattr(error, "job_id", None)
+                if job_id is None:
+                    await self._wait(tries := tries + 1, error)
+                    job_id = await self._adopted(entry)
+            except RemoteUnavailable as error:  # it was not even sent
+                await self._wait(tries := tries + 1, error)
+            except RemoteRefused as error:
+                self.ledger.record(
+                    order.key, JobStatus.REFUSED, code=error.code, error=str(error)
+                )  # fmt: skip
+                return ""
+        self.ledger.record(order.key, JobStatus.SUBMITTED, job_id=job_id, error="")
+        await self.lanes.went_well()
+        return job_id
+
+    async def _wait(self, tries: int, error: LipsyncError) -> None:
+        if tries > PATIENCE:
+            raise RemoteUnavailable(
+                f"{error}; whether the job was accepted is not known, so it counts as spent: run "
+                "the same command again to find out"
+            ) from error
+        await asyncio.sleep(_pause_s(tries, error))
+
+    async def _adopted(self, entry: Entry) -> str | None:
+        """The job that this order became, although its answer never came."""
+        return await self._patiently(lambda: found(self.engine, self.ledger, entry))
+
+    async def _watched(self, order: Order, job_id: str) -> str:
+        """Wait for a job's end and write it down; where its result lies."""
+        entry = self._entry(order.key)
+        age_s = max(0.0, time.time() - entry.updated_s)
+        deadline_s = self.engine.deadline_s(order.seconds)
+        report = await self.watcher.ended(job_id, deadline_s, age_s)
+        recorded(self.ledger, order.key, report)
+        return report.url
+
+    async def _fetched(self, entry: Entry, url: str, out: Path) -> Entry:
+        async with self._downloads:
+            await self._patiently(lambda: self.engine.fetch(entry.job_id, url, out))
+            cost = entry.cost_usd
+            if cost is None:
+                with suppress(RemoteUnavailable):
+                    cost = await self.engine.cost_usd(entry.job_id)
+        self.ledger.record(entry.key, JobStatus.FETCHED, cost_usd=cost)
+        return self._entry(entry.key)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a call that costs nothing, however often it is made."""
+        for tries in range(PATIENCE):
+            try:
+                return await call()
+            except RemoteUnavailable as error:
+                await asyncio.sleep(_pause_s(tries, error))
+        return await call()
+
+    def _entry(self, key: str) -> Entry:
+        entry = self.ledger.get(key)
+        assert entry is not None
+        return entry
+
+    async def hold_on(self) -> None:
+        """Keep the leases of this run for as long as it lives."""
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            self.ledger.renew(self.owner)
+
+
+@asynccontextmanager
+async def dispatching(
+    engine: RemoteGenerator, ledger: Ledger, lanes: Lanes
+) -> AsyncIterator[Dispatcher]:
+    """A dispatcher with its watcher at work; in the end the run lets go of what it still holds."""
+    dispatcher = Dispatcher(engine, ledger, lanes)
+    beside = [
+        asyncio.create_task(dispatcher.watcher.watch()), asyncio.create_task(dispatcher.hold_on())
+    ]  # fmt: skip
+    try:
+        yield dispatcher
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        ledger.release(dispatcher.owner)
+
+
+def _has_died(owner: str) -> bool:
+    """Whether a run is known to be over: it was one of this machine, and its process is gone."""
+    host, _, rest = owner.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not rest.isdigit():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it lives, and is somebody else's
+        pass
+    return False
+
+
+async def found(engine: RemoteGenerator, ledger: Ledger, entry: Entry) -> str | None:
+    """The job that an order became, if the engine has one."""
+    known = {other.job_id for other in ledger.entries() if other.job_id}
+    return await engine.find(entry.key, entry.body, entry.intended_s, known)
+
+
+def recorded(ledger: Ledger, key: str, report: JobReport) -> None:
+    """Write down what an engine says of a job; nothing while it is waited for."""
+    facts = {"code": report.code, "error": report.error}
+    if report.progress is Progress.COMPLETED:
+        ledger.record(key, JobStatus.COMPLETED)
+    elif report.progress is Progress.REFUSED:
+        ledger.record(key, JobStatus.REFUSED, **facts)
+    elif report.progress is Progress.FAILED:
+        ledger.record(key, JobStatus.FAILED, again=report.again, **facts)
+
+
+def _pause_s(tries: int, error: LipsyncError) -> float:
+    """As long as was asked for, else twice as long each time."""
+    asked = getattr(error, "retry_after_s", None)
+    return min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2**tries) if asked is None else asked
+
+
+def _why(entry: Entry) -> str:
+    error = entry.error or "no reason given"
+    return f"{error} ({entry.code})" if entry.code and entry.code not in error else error

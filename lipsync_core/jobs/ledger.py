@@ -1,0 +1,264 @@
+"""The ledger: every paid job, written down before it is placed.
+
+    intended ──▶ submitted ──▶ completed ──▶ fetched
+       │  ▲         │   │
+       ▼  │         ▼   ▼
+     unknown     failed refused
+
+``intended`` is recorded before the request goes out, ``submitted`` when the engine has told its
+job id, ``unknown`` when a request went out and nobody knows what became of it. What is refused or
+failed stays so: another try is another entry, under the key of another attempt.
+
+An entry that is still open belongs to the run that works on it, for as long as its lease lasts;
+another run waits for it, and takes over when the lease has run out. Several machines share a
+ledger in PostgreSQL; their clocks must agree to within a lease.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lipsync_core.errors import InputError, StorageError
+
+LEASE_S = 60.0
+
+
+class JobStatus(StrEnum):
+    """How an entry stands."""
+
+    INTENDED = "intended"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    COMPLETED = "completed"
+    REFUSED = "refused"
+    FAILED = "failed"
+    FETCHED = "fetched"
+
+
+OPEN = frozenset({JobStatus.INTENDED, JobStatus.UNKNOWN, JobStatus.SUBMITTED})
+# What may already be paid, or still become so.
+SPENT = OPEN | {JobStatus.COMPLETED, JobStatus.FETCHED}
+
+_FROM: dict[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.INTENDED: frozenset({JobStatus.UNKNOWN}),
+    JobStatus.UNKNOWN: OPEN,
+    JobStatus.SUBMITTED: OPEN,
+    JobStatus.COMPLETED: OPEN | {JobStatus.COMPLETED, JobStatus.FETCHED},
+    JobStatus.FETCHED: frozenset({JobStatus.COMPLETED, JobStatus.FETCHED}),
+    JobStatus.REFUSED: OPEN,
+    JobStatus.FAILED: OPEN,
+}
+
+_TABLE = sa.Table(
+    "lipsync_jobs",
+    sa.MetaData(),
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("engine", sa.String(64), nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("quoted_usd", sa.Float, nullable=False),
+    sa.Column("cost_usd", sa.Float),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("again", sa.Boolean, nullable=False),
+    sa.Column("intended_s", sa.Float, nullable=False),
+    sa.Column("updated_s", sa.Float, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("lease_until_s", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job. Moments are Unix times; ``cost_usd`` is what the engine told, ``None`` before.
+
+    ``body`` is the request as it was, or is to be, sent. ``again`` says of a failed job whether
+    another attempt could end better.
+    """
+
+    key: str
+    engine: str
+    label: str
+    attempt: int
+    status: JobStatus
+    job_id: str
+    body: Mapping[str, Any]
+    quoted_usd: float
+    cost_usd: float | None
+    code: str
+    error: str
+    again: bool
+    intended_s: float
+    updated_s: float
+    owner: str
+    lease_until_s: float
+
+
+class Ledger:
+    """The entries of one database, shared by threads, processes and machines."""
+
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        try:
+            self._engine = sa.create_engine(_with_driver(url))
+            if self._engine.dialect.name == "sqlite":
+                sa.event.listen(self._engine, "connect", _make_durable)
+            self._make_table()
+        except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
+            raise InputError(
+                "the ledger's address cannot be used: write postgresql://user:password@host/name "
+                "(and install lipsync-flows[postgres]), or leave it out"
+            ) from error
+        except sa.exc.SQLAlchemyError as error:
+            raise StorageError(f"cannot open the ledger: {_reason(error)}") from error
+
+    def _make_table(self) -> None:
+        make = sa.schema.CreateTable(_TABLE, if_not_exists=True)
+        try:
+            with self._begin() as connection:
+                connection.execute(make)
+        except sa.exc.IntegrityError:  # PostgreSQL, where another run makes it at this moment
+            with self._begin() as connection:
+                connection.execute(make)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Ledger:
+        """The embedded ledger of a run's store."""
+        return cls(f"sqlite:///{folder.resolve() / 'ledger.sqlite3'}")
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._engine.dispose()
+
+    def intend(
+        self,
+        key: str,
+        *,
+        engine: str,
+        label: str,
+        attempt: int,
+        body: Mapping[str, Any],
+        quoted_usd: float,
+        owner: str,
+    ) -> Entry:
+        """Write an intent down, unless there is an entry under this key; the entry as it stands.
+
+        The caller may act on it only if it then is the ``owner``.
+        """
+        now = self._clock()
+        row = {
+            "key": key, "engine": engine, "label": label, "attempt": attempt,
+            "status": JobStatus.INTENDED, "job_id": "", "body": json.dumps(body, sort_keys=True),
+            "quoted_usd": quoted_usd, "code": "", "error": "", "again": False, "intended_s": now,
+            "updated_s": now, "owner": owner, "lease_until_s": now + LEASE_S,
+        }  # fmt: skip
+        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        with self._begin() as connection:
+            connection.execute(insert(_TABLE).values(row).on_conflict_do_nothing())
+        entry = self.get(key)
+        assert entry is not None
+        return entry
+
+    def claim(self, key: str, owner: str, dead: str = "") -> bool:
+        """Whether an open entry now belongs to ``owner``: it did, or nobody held it any more, or
+        it was held by a run known to be ``dead``."""
+        now = self._clock()
+        free = sa.or_(_TABLE.c.owner.in_([owner, dead]), _TABLE.c.lease_until_s < now)
+        return self._update(
+            sa.and_(_TABLE.c.key == key, free), owner=owner, lease_until_s=now + LEASE_S
+        )  # fmt: skip
+
+    def renew(self, owner: str) -> None:
+        """Hold on to all open entries of ``owner`` for another lease."""
+        mine = sa.and_(_TABLE.c.owner == owner, _TABLE.c.status.in_(OPEN))
+        self._update(mine, lease_until_s=self._clock() + LEASE_S)
+
+    def release(self, owner: str) -> None:
+        """Let go of all open entries of ``owner``: another run may take them over at once."""
+        mine = sa.and_(_TABLE.c.owner == owner, _TABLE.c.status.in_(OPEN))
+        self._update(mine, lease_until_s=0.0)
+
+    def record(self, key: str, status: JobStatus, **facts: Any) -> None:
+        """Write down what became of a job; ``facts`` are columns.
+
+        Raises:
+            ValueError: an entry that is settled cannot become so.
+        """
+        at_home = sa.and_(_TABLE.c.key == key, _TABLE.c.status.in_(_FROM[status]))
+        if "body" in facts:
+            facts["body"] = json.dumps(facts["body"], sort_keys=True)
+        if not self._update(at_home, status=status, updated_s=self._clock(), **facts):
+            entry = self.get(key)
+            known = "not in the ledger" if entry is None else f"{entry.status} already"
+            raise ValueError(f"job {key[:12]} is {known} and cannot become {status}")
+
+    def get(self, key: str) -> Entry | None:
+        """The entry under a key."""
+        found = self._select(_TABLE.c.key == key)
+        return found[0] if found else None
+
+    def entries(self, statuses: Iterable[JobStatus] = ()) -> list[Entry]:
+        """All entries, or those that stand so, the oldest first."""
+        wanted = list(statuses)
+        return self._select(_TABLE.c.status.in_(wanted) if wanted else sa.true())
+
+    def spent_usd(self) -> float:
+        """What all jobs cost, or may yet cost where the engine has not told."""
+        return sum(
+            entry.quoted_usd if entry.cost_usd is None else entry.cost_usd
+            for entry in self.entries(SPENT)
+        )
+
+    def _select(self, where: sa.ColumnElement[bool]) -> list[Entry]:
+        query = sa.select(_TABLE).where(where).order_by(_TABLE.c.intended_s, _TABLE.c.key)
+        with self._begin() as connection:
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+    def _update(self, where: sa.ColumnElement[bool], **values: Any) -> bool:
+        with self._begin() as connection:
+            done = connection.execute(sa.update(_TABLE).where(where).values(**values))
+            return bool(done.rowcount)
+
+    def _begin(self) -> Any:
+        return self._engine.begin()
+
+
+def _entry(row: Mapping[Any, Any]) -> Entry:
+    values = dict(row)
+    values["status"] = JobStatus(values["status"])
+    values["body"] = json.loads(values["body"])
+    return Entry(**values)
+
+
+def _with_driver(url: str) -> str:
+    """The address with the driver this project installs."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+def _make_durable(connection: Any, _: Any) -> None:
+    """What is committed must be on the disk: an intent may not be lost with the power."""
+    cursor = connection.cursor()
+    for rule in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000"):
+        cursor.execute(f"PRAGMA {rule}")
+    cursor.close()
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a database's complaint, which holds no password."""
+    cause = getattr(error, "orig", None) or error
+    return (str(cause).splitlines() or ["no reason given"])[0][:200]

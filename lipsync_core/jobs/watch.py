@@ -1,0 +1,134 @@
+"""One watcher for all jobs of a run: it asks an engine how many jobs stand with a single call.
+
+A job is looked at again after an eighth of its age, so that a short job is noticed at once and a
+long one costs few calls. A webhook may wake the watcher sooner.
+
+How long a job may take is what its engine says, and not more than four times as long as the
+slowest of those that have ended: where jobs end within seconds, one that takes minutes is stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from lipsync_core.errors import RemoteUnavailable, RenderFailed
+from lipsync_core.jobs.remote import JobReport, Progress, RemoteGenerator
+
+SOONEST_S, LATEST_S = 0.4, 10.0
+_SHARE_OF_AGE = 0.125
+_TOGETHER_S = 0.2  # jobs that are due so soon are asked for in the same call
+_LOST_AFTER = 5  # looks at which the engine did not know a job
+_KNOWN_FROM = 5  # ended jobs from which on the slowest says something
+_TIMES_SLOWEST, _LEAST_PATIENCE_S = 4, 8.0
+
+
+@dataclass
+class _Watched:
+    report: asyncio.Future[JobReport]
+    since: float
+    due: float
+    deadline_s: float
+    missed: int = 0
+
+
+class Watcher:
+    """Watches jobs until they end. Run :meth:`watch` as a task beside them."""
+
+    def __init__(self, engine: RemoteGenerator) -> None:
+        self._engine = engine
+        self._jobs: dict[str, _Watched] = {}
+        self._wake = asyncio.Event()
+        self._trouble = 0
+        self._slowest_s, self._ended = 0.0, 0
+
+    async def ended(self, job_id: str, deadline_s: float, age_s: float = 0.0) -> JobReport:
+        """The report of the end of a job that is ``age_s`` old.
+
+        Raises:
+            RenderFailed: it is older than it may become, or the engine has lost it.
+        """
+        now = _now()
+        watched = _Watched(asyncio.get_running_loop().create_future(), now - age_s, now, deadline_s)
+        self._jobs[job_id] = watched
+        self._wake.set()
+        try:
+            return await watched.report
+        finally:
+            self._jobs.pop(job_id, None)
+
+    def wake(self, job_id: str) -> None:
+        """Somebody heard that this job has ended."""
+        if job_id in self._jobs:
+            self._jobs[job_id].due = _now()
+            self._wake.set()
+
+    async def watch(self) -> None:
+        """Look at jobs for ever."""
+        while True:
+            soonest = min((job.due for job in self._jobs.values()), default=None)
+            now = _now()
+            if soonest is not None and soonest <= now:
+                soon = now + _TOGETHER_S
+                await self._look([i for i, job in self._jobs.items() if job.due <= soon])
+                continue
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(
+                    self._wake.wait(), None if soonest is None else soonest - now
+                )
+
+    async def _look(self, job_ids: list[str]) -> None:
+        try:
+            reports = await self._engine.look(job_ids)
+        except RemoteUnavailable as error:
+            self._trouble = min(6, self._trouble + 1)
+            await asyncio.sleep(error.retry_after_s or SOONEST_S * 2**self._trouble)
+            reports = {}
+        except Exception as error:  # a key that was withdrawn, say: whoever waits must hear of it
+            for job_id in job_ids:
+                self._end(job_id, error)
+            return
+        else:
+            self._trouble = 0
+        for job_id in job_ids:
+            if (job := self._jobs.get(job_id)) is not None:
+                self._seen(job_id, job, reports.get(job_id))
+
+    def _seen(self, job_id: str, job: _Watched, report: JobReport | None) -> None:
+        now = _now()
+        age_s = now - job.since
+        if report is not None and report.progress is not Progress.WAITING:
+            self._slowest_s, self._ended = max(self._slowest_s, age_s), self._ended + 1
+            self._end(job_id, report)
+            return
+        job.missed = 0 if report is not None or self._trouble else job.missed + 1
+        if job.missed >= _LOST_AFTER:
+            self._end(job_id, RenderFailed(f"{self._engine.name} does not know job {job_id}"))
+        elif age_s >= self._patience_s(job):
+            self._end(job_id, RenderFailed(
+                f"{self._engine.name} job {job_id} is not done after {age_s / 60:.1f} minutes: "
+                "run the same command again later, it is looked at and not paid again"
+            ))  # fmt: skip
+        else:
+            job.due = now + min(LATEST_S, max(SOONEST_S, _SHARE_OF_AGE * age_s))
+
+    def _patience_s(self, job: _Watched) -> float:
+        if self._ended < _KNOWN_FROM:
+            return job.deadline_s
+        learned = max(_LEAST_PATIENCE_S, _TIMES_SLOWEST * self._slowest_s)
+        return min(job.deadline_s, learned)
+
+    def _end(self, job_id: str, how: JobReport | Exception) -> None:
+        job = self._jobs.pop(job_id, None)
+        if job is None or job.report.done():  # whoever waited has gone
+            return
+        if isinstance(how, JobReport):
+            job.report.set_result(how)
+        else:
+            job.report.set_exception(how)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,1 @@
+"""What others offer over HTTP: their contracts, and calls that keep to them."""

@@ -1,0 +1,1 @@
+"""The generate API of Sync.so, version 2, in both shapes it is met in."""

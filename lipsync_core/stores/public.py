@@ -1,0 +1,88 @@
+"""Stores that engines elsewhere fetch from: what one must be able to do.
+
+A file is published once, under a name made of its content. What is kept and cached is its URI,
+which gives nobody anything; an address that opens it is signed anew for every use and dies alone.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Protocol
+
+from lipsync_core.errors import InputError, StorageError
+from lipsync_core.stores import MediaRef, ref_of
+
+# An engine fetches its input when the job's turn comes, on a full account days after the order; an
+# address that died in the queue is refused as if the film were bad. So an address lives as long as
+# S3 signatures may, which is 7 days, but for an hour in which clocks may differ and calls be late.
+DEFAULT_LIFE_S = 7 * 86400.0 - 3600.0
+
+_SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,8})?")
+_NAME = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})" + _SUFFIX.pattern)
+_KINDS = {
+    ".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm", ".wav": "audio/wav",
+    ".mp3": "audio/mpeg", ".m4a": "audio/mp4", ".png": "image/png", ".jpg": "image/jpeg",
+}  # fmt: skip
+
+
+class PublicStore(Protocol):
+    """Keeps bytes under the hash of their content, where the whole world can be let in to fetch.
+
+    Both methods raise RemoteUnavailable where trying again can help, and RemoteRefused or
+    InputError where it cannot.
+    """
+
+    name: str
+
+    async def publish(self, path: Path, sha256: str) -> str:
+        """Hand a finished file over; its URI (``s3://bucket/key``). Nothing is ever overwritten,
+        and a file that is there already is not sent again.
+
+        Raises:
+            StorageError: the file is not the one with this hash, or the store holds another
+                content under its name.
+        """
+        ...
+
+    async def address(self, uri: str, life_s: float = DEFAULT_LIFE_S) -> str:
+        """An ``https`` (or ``http``) address from which a published file can be fetched for so
+        many seconds, signed anew at every call.
+
+        Raises:
+            InputError: the URI is not of this store, or no address can live so long.
+        """
+        ...
+
+
+def found_whole(path: Path, sha256: str) -> MediaRef:
+    """The file, after making sure that it has this hash and may be published.
+
+    Raises:
+        StorageError: it is gone, or another one by now.
+        InputError: its suffix could not stand in an address.
+    """
+    if not _SUFFIX.fullmatch(path.suffix):
+        raise InputError(f"{path} cannot be published: give it a plain suffix such as .mp4")
+    try:
+        ref = ref_of(path)
+    except OSError as error:
+        raise StorageError(f"cannot read {path} ({error.strerror}): make it again") from error
+    if ref.sha256 != sha256:
+        raise StorageError(f"changed since its hash was taken: {path}; run the same command again")
+    return ref
+
+
+def content_name(sha256: str, suffix: str) -> str:
+    """The name of a content: ``ab/abcd….mp4``."""
+    return f"{sha256[:2]}/{sha256}{suffix}"
+
+
+def is_content_name(name: str) -> bool:
+    """Whether a text is exactly what :func:`content_name` makes."""
+    return _NAME.fullmatch(name) is not None
+
+
+def content_type(path: Path) -> str:
+    """What a file is, for those who fetch it; the same on every machine."""
+    return _KINDS.get(path.suffix.lower(), "application/octet-stream")

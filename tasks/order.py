@@ -1,0 +1,64 @@
+"""Order: one segment rendered elsewhere, paid once, brought home."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+
+from prefect import task
+
+from lipsync_core.jobs.dispatch import Dispatcher, Quoted
+from lipsync_core.jobs.remote import Order
+from tasks.policy import CACHED, content_key
+from tasks.values import Kept, Returned, SegmentJob, store_at
+
+VERSION = 1
+
+
+def order_key(job: SegmentJob) -> str:
+    """What an order is paid under: all that its result depends on, and nothing else.
+
+    The bytes of the files that are sent are not in it: another machine's encoder may write other
+    ones for the same frames.
+    """
+    content = {
+        "film": job.film.video.sha256, "frames": [job.first_frame, job.last_frame],
+        "speech": job.heard, "engine": job.generator, "version": job.generator_version,
+        "options": job.options, "attempt": job.attempt,
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@task(
+    name="order",
+    task_run_name="order {job.first_frame}-{job.last_frame}",
+    cache_key_fn=content_key("order", VERSION),
+    **CACHED,
+)
+async def order(
+    job: SegmentJob, kept: Kept, usd_a_frame: float, *, dispatcher: Dispatcher, store: str
+) -> Returned:
+    """Place the order, or find it placed; wait for its end and fetch the result.
+
+    Waiting out troubles is the dispatcher's business, which knows what was already sent.
+    """
+    keep = store_at(store)
+    segment, rate = job.segment(), job.film.rate
+    placed = Order(
+        key=order_key(job), video=kept.video, speech=kept.speech,
+        seconds=float(segment.frames / rate), frame_rate=float(rate),
+    )  # fmt: skip
+    label = f"{job.film.video.uri.rpartition('/')[2]} {job.first_frame}-{job.last_frame}"
+    quoted = Quoted(placed, label, usd_a_frame * segment.frames)
+    started = time.monotonic()
+    with keep.workspace() as folder:
+        entry = await dispatcher.rendered(quoted, folder / "returned.mp4")
+        file = keep.add(folder / "returned.mp4")
+    return Returned(
+        file=file,
+        job_id=entry.job_id,
+        cost_usd=entry.quoted_usd if entry.cost_usd is None else entry.cost_usd,
+        seconds=round(time.monotonic() - started, 2),
+        placed_now=entry.owner == dispatcher.owner,
+    )

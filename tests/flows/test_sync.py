@@ -1,0 +1,238 @@
+"""Films rendered by Sync.so: ordered, judged and paid once. The service is the emulator."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prefect_server import PrefectServer
+from real_command import Command, Ran
+from sync_service import SyncService
+
+from lipsync_core.demo.film import DemoFilm
+from lipsync_core.report.summary import FilmSummary, SegmentSummary, Verdict
+from lipsync_core.timeline import SpanKind
+
+TALKING = 150  # frames of the short film in which somebody talks, the first ones
+
+
+@pytest.fixture(scope="module")
+def talking_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SyncService]:
+    """It renders with the project's own engine, so that what comes back can be judged."""
+    service = SyncService(
+        tmp_path_factory.mktemp("talking"), "--job-seconds", "1", "--render", "rewrite"
+    )  # fmt: skip
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[SyncService]:
+    """It gives every film back with its old mouth, at once."""
+    service = SyncService(
+        tmp_path / "service", "--job-seconds", "0.5", "--concurrency", "3", "--render", "copy"
+    )  # fmt: skip
+    yield service
+    service.stop()
+
+
+def segments(folder: Path, count: int) -> Path:
+    """A cut list that makes so many segments of the talking part."""
+    cuts = folder / "cuts.csv"
+    edges = range(0, TALKING + 1, TALKING // count)
+    cuts.write_text("first_frame\n" + "".join(f"{edge}\n" for edge in edges))
+    return cuts
+
+
+def dub(
+    command: Command, service: SyncService, film: DemoFilm, *more: str | Path, module: str = ""
+) -> Ran:
+    words: list[str | Path] = [
+        "--video", film.video, "--audio", film.speech, "--generator", "sync", *more, "--json",
+    ]  # fmt: skip
+    if module:
+        words.insert(0, module)
+        return command.given(**service.environment)(*words, module="tests.flows.dying")
+    return command.given(**service.environment)(*words)
+
+
+def rendered(film: FilmSummary) -> list[SegmentSummary]:
+    return [segment for segment in film.segments if segment.kind is SpanKind.LIPSYNC]
+
+
+def test_a_film_is_rendered_elsewhere_and_its_lips_match(
+    command: Command, talking_service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    ran = dub(command, talking_service, short_film, "--out", tmp_path, "--budget", "1")
+    assert ran.code == 0, ran.err
+    [film] = ran.summary.films
+    [segment] = rendered(film)
+    assert (segment.generator, segment.verdict, segment.attempts) == ("sync", Verdict.PASS, 1)
+    assert abs(segment.offset_frames or 9) <= 1
+    assert film.checks is not None
+    assert film.checks.frames_equal
+    assert film.checks.psnr_outside_db >= 40
+    assert ran.summary.cost_usd == pytest.approx(sum(j["billed_usd"] for j in talking_service.bill))
+    paid = len(talking_service.every_job)
+
+    again = dub(command, talking_service, short_film, "--out", tmp_path, "--budget", "1")
+    assert rendered(again.summary.films[0])[0].reused
+    assert len(talking_service.every_job) == paid
+
+
+def test_what_is_paid_and_not_good_is_named_and_never_accepted(
+    command: Command, talking_service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    for fault in ("no_op", "wrong_length", "rejected"):
+        talking_service.next(fault)
+    ran = dub(
+        command, talking_service, short_film, "--cuts", segments(tmp_path, 3),
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert ran.code == 1, ran.err
+    found = rendered(ran.summary.films[0])
+    assert {segment.verdict for segment in found} == {Verdict.REVIEW}
+    for said in (
+        "nothing was changed: the mouth moves as in the source",
+        "the source picture was kept: 40 frames came back for a segment of 50",
+        "the source picture was kept: sync refused: ",
+    ):
+        assert len([s for s in found if s.reason.startswith(said)]) == 1, found
+
+
+def test_what_goes_wrong_on_the_way_is_put_right(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    for fault in ("truncated_download", "expired_url", "lost_response"):
+        service.next(fault)
+    ran = dub(
+        command, service, short_film, "--cuts", segments(tmp_path, 3), "--out", tmp_path / "out"
+    )  # fmt: skip
+    found = rendered(ran.summary.films[0])
+    assert [bool(s.seconds) for s in found] == [True] * 3, ran.err
+    assert all(s.cost_usd > 0 for s in found)
+    assert len(service.bill) == 3
+
+
+@pytest.mark.parametrize(
+    "point",
+    # the other moments of an order's life: tests/lipsync_core/jobs/test_dispatch.py
+    ["during the request", "after it was accepted", "while it is verified"],
+)  # fmt: skip
+def test_a_run_killed_at_any_step_pays_every_segment_once(
+    point: str,
+    command: Command,
+    service: SyncService,
+    short_film: DemoFilm,
+    tmp_path: Path,
+) -> None:
+    given = ("--cuts", segments(tmp_path, 2), "--out", tmp_path / "out")
+    killed = dub(command, service, short_film, *given, module=point)
+    assert killed.code == -signal.SIGKILL, killed.err
+    again = dub(command, service, short_film, *given)
+    assert [s.generator for s in rendered(again.summary.films[0])] == ["sync", "sync"], again.err
+    assert len(service.bill) == len(service.every_job) == 2
+
+
+def test_over_the_budget_nothing_is_submitted(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    ran = dub(command, service, short_film, "--out", tmp_path / "out", "--budget", "0.1")
+    assert ran.code == 3
+    assert re.search(r"the quote of \$0\.30 is over the budget of \$0\.10; nothing was", ran.err)
+    assert service.every_job == []
+
+
+def test_a_quote_costs_nothing(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    ran = dub(command, service, short_film, "--out", tmp_path / "out", "--dry-run")
+    assert ran.code == 0, ran.err
+    assert ran.summary.cost_usd == pytest.approx(0.3)
+    assert service.every_job == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--options", "model=lipsync-9"], "sync: model input should be"),
+        (["--options", "temperature"], "write name=value, not temperature"),
+        (["--options", "prompt=happy"], "lipsync-2 does not know prompt"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_before_anything_is_done(
+    arguments: list[str],
+    said: str,
+    command: Command,
+    service: SyncService,
+    short_film: DemoFilm,
+    tmp_path: Path,
+) -> None:
+    ran = dub(command, service, short_film, "--out", tmp_path / "out", *arguments)
+    assert ran.code == 2
+    assert said in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_key_it_says_where_to_put_one(
+    command: Command, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    ran = command.without("SYNC_API_KEY")(
+        "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert ran.code == 2
+    assert "sync needs SYNC_API_KEY: set it in the environment or in .env" in ran.err
+
+
+def test_the_key_is_nowhere_but_in_the_request(
+    command: Command,
+    server: PrefectServer,
+    service: SyncService,
+    short_film: DemoFilm,
+    tmp_path: Path,
+) -> None:
+    secret = "sk-never-to-be-written-down-4711"
+    known = replace(command, folder=tmp_path)
+    service.next("rejected")
+    ran = known.given(**service.environment | {"SYNC_API_KEY": secret})(
+        "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
+        "--cuts", segments(tmp_path, 2), "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert ran.code == 1, ran.err
+    assert secret not in ran.out + ran.err
+    written = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert any(path.name == "ledger.sqlite3" for path in written)
+    assert any(path.name == "run.log" for path in written)
+    for path in written:
+        assert secret.encode() not in path.read_bytes(), path
+    for what in ("logs", "artifacts", "flow_runs", "task_runs"):
+        assert secret not in server.post(f"{what}/filter", limit=200).text
+
+
+def test_the_ledger_can_be_read(
+    command: Command,
+    service: SyncService,
+    short_film: DemoFilm,
+    tmp_path: Path,
+) -> None:
+    dub(command, service, short_film, "--cuts", segments(tmp_path, 2), "--out", tmp_path / "out")
+    store = tmp_path / "out" / ".lipsync"
+    known = command.given(**service.environment)
+    listed = known("list", "--store", store, module="flows.jobs")
+    assert listed.code == 0, listed.err
+    assert "2 jobs; the whole ledger: $0.30" in listed.out
+    assert len(re.findall(r"fetched +\$0\.150 .* short\.mp4 ", listed.out)) == 2
+    key = listed.out.split()[0]
+    shown = json.loads(known("show", key, "--store", store, "--json", module="flows.jobs").out)
+    assert shown["jobs"][0]["body"]["model"] == "lipsync-2"
+    asked = known("reconcile", "--store", store, "--json", module="flows.jobs")
+    assert (asked.code, json.loads(asked.out)["jobs"]) == (0, [])
+    lost = known("list", "--store", tmp_path / "nowhere", module="flows.jobs")
+    assert lost.code == 2
+    assert "no store folder" in lost.err

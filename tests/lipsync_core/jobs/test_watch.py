@@ -1,0 +1,162 @@
+"""One watcher for all jobs: few calls, no job forgotten, no wait without an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from lipsync_core.errors import RemoteRefused, RemoteUnavailable, RenderFailed
+from lipsync_core.jobs import watch as module
+from lipsync_core.jobs.remote import JobReport, Progress
+from lipsync_core.jobs.watch import Watcher
+
+
+class Engine:
+    """Jobs that end at a known moment after they were first asked for."""
+
+    name = "paper"
+
+    def __init__(self, ends_after_s: Mapping[str, float]) -> None:
+        self.ends_after_s = ends_after_s
+        self.calls: list[list[str]] = []
+        self.trouble: list[Exception] = []
+        self._since: float | None = None
+
+    async def look(self, job_ids: Collection[str]) -> Mapping[str, JobReport]:
+        now = asyncio.get_running_loop().time()
+        self._since = now if self._since is None else self._since
+        self.calls.append(sorted(job_ids))
+        if self.trouble:
+            raise self.trouble.pop(0)
+        return {
+            job_id: JobReport(
+                job_id,
+                Progress.COMPLETED if now - self._since >= self.ends_after_s[job_id]
+                else Progress.WAITING,
+            )
+            for job_id in job_ids
+            if job_id in self.ends_after_s
+        }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SOONEST_S", 0.02)
+    monkeypatch.setattr(module, "_TOGETHER_S", 0.01)
+
+
+def run(engine: Engine, work: Any) -> Any:
+    async def whole() -> Any:
+        watcher = Watcher(engine)  # type: ignore[arg-type]
+        watching = asyncio.create_task(watcher.watch())
+        try:
+            return await asyncio.wait_for(work(watcher), 20)
+        finally:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+
+    return asyncio.run(whole())
+
+
+def test_many_jobs_are_asked_for_in_one_call() -> None:
+    engine = Engine({f"j{n}": 0.1 for n in range(50)})
+
+    async def work(watcher: Watcher) -> list[JobReport]:
+        return await asyncio.gather(*(watcher.ended(f"j{n}", 60) for n in range(50)))
+
+    reports = run(engine, work)
+    assert [report.job_id for report in reports] == [f"j{n}" for n in range(50)]
+    assert len(engine.calls) < 12
+    assert max(len(call) for call in engine.calls) == 50
+
+
+def test_a_long_job_is_asked_for_ever_less_often() -> None:
+    engine = Engine({"j": 1.0})
+    run(engine, lambda watcher: watcher.ended("j", 60))
+    assert 6 <= len(engine.calls) <= 30  # every 0.02 s would be 50
+
+
+def test_who_hears_that_a_job_has_ended_need_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SOONEST_S", 30.0)
+    monkeypatch.setattr(module, "LATEST_S", 30.0)
+    engine = Engine({"j": 0.1})
+
+    async def work(watcher: Watcher) -> JobReport:
+        ended = asyncio.create_task(watcher.ended("j", 60))
+        await asyncio.sleep(0.2)
+        watcher.wake("somebody else's")
+        watcher.wake("j")
+        return await ended
+
+    assert run(engine, work).progress is Progress.COMPLETED
+    assert len(engine.calls) == 2
+
+
+def test_an_engine_that_does_not_answer_is_asked_again() -> None:
+    engine = Engine({"j": 0})
+    engine.trouble = [RemoteUnavailable("down"), RemoteUnavailable("busy", retry_after_s=0.05)]
+    assert run(engine, lambda watcher: watcher.ended("j", 60)).progress is Progress.COMPLETED
+    assert len(engine.calls) == 3
+
+
+@pytest.mark.parametrize("error", [RemoteRefused("the key was withdrawn"), KeyError("a slip")])
+def test_what_cannot_be_watched_any_more_is_told_to_all_who_wait(error: Exception) -> None:
+    engine = Engine({"a": 60, "b": 60})
+    engine.trouble = [error]
+
+    async def work(watcher: Watcher) -> list[Any]:
+        waits = (watcher.ended(job_id, 60) for job_id in "ab")
+        return await asyncio.gather(*waits, return_exceptions=True)
+
+    assert run(engine, work) == [error, error]
+
+
+def test_a_job_that_never_ends_is_given_up_and_nobody_says_that_it_failed() -> None:
+    engine = Engine({"j": 1e9})
+    with pytest.raises(RenderFailed, match="looked at and not paid again"):
+        run(engine, lambda watcher: watcher.ended("j", 0.1))
+
+
+def test_where_jobs_end_within_moments_one_that_does_not_is_soon_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LEAST_PATIENCE_S", 0.2)
+    engine = Engine({"stuck": 1e9} | {f"j{n}": 0.1 for n in range(6)})
+
+    async def work(watcher: Watcher) -> list[Any]:
+        waits = [watcher.ended(job_id, 1e6) for job_id in engine.ends_after_s]
+        return await asyncio.gather(*waits, return_exceptions=True)
+
+    stuck, *others = run(engine, work)
+    assert isinstance(stuck, RenderFailed)
+    assert all(isinstance(other, JobReport) for other in others)
+
+
+def test_a_job_past_its_time_is_looked_at_once() -> None:
+    found = run(Engine({"j": 0}), lambda watcher: watcher.ended("j", 60, age_s=1e6))
+    assert found.job_id == "j"
+
+
+def test_a_job_the_engine_has_lost_is_told() -> None:
+    engine = Engine({})
+    with pytest.raises(RenderFailed, match="paper does not know job j"):
+        run(engine, lambda watcher: watcher.ended("j", 60))
+    assert len(engine.calls) == 5
+
+
+def test_who_no_longer_waits_is_forgotten() -> None:
+    engine = Engine({"a": 1e9, "b": 0.2})
+
+    async def work(watcher: Watcher) -> None:
+        waiting: Coroutine[Any, Any, JobReport] = watcher.ended("a", 60)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(waiting, 0.1)
+        await watcher.ended("b", 60)
+
+    run(engine, work)
+    assert engine.calls[-1] == ["b"]
