@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.approval import keep_to_budget
 from flows.progress import progress
 from flows.render import render_segments
 from flows.request import BulkRequest
@@ -64,7 +65,7 @@ def dub_film(name: str, video: Path, audio: Path, request: BulkRequest) -> FilmO
     write_plan(folder / "segments.csv", planned.timeline())
     price = quote(request.generator, planned.timeline(), request.engine.price)
     outcome = FilmOutcome(name, film, speech, planned, price)
-    price.keep_to(request.budget, name)
+    keep_to_budget(price, request.budget, name)
     if request.dry_run:
         return outcome
 

@@ -28,7 +28,7 @@ def postgres_url() -> str:
         pytest.skip("needs PostgreSQL: apt-get install postgresql")
     # it refuses to run as root, and Debian makes it a user of its own
     user = "postgres" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
     if user:
         shutil.chown(folder, user)
     with socket.socket() as place:

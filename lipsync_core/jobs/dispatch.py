@@ -102,9 +102,9 @@ class Dispatcher:
                 )  # fmt: skip
                 if entry.status not in OPEN:
                     return entry, ""
+                is_new = is_new and entry.owner == self.owner
                 dead = entry.owner if _has_died(entry.owner) else ""
-                if self.ledger.claim(order.key, self.owner, dead):
-                    is_new = is_new and entry.owner == self.owner
+                if is_new or self.ledger.claim(order.key, self.owner, dead):
                     job_id = entry.job_id or await self._placed(order, entry, is_new)
                     url = await self._watched(order, job_id) if job_id else ""
                     return self._entry(order.key), url

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from lipsync_core.errors import RemoteUnavailable, RenderFailed
 from lipsync_core.jobs.remote import JobReport, Progress, RemoteGenerator
 
-SOONEST_S, LATEST_S = 0.4, 10.0
+SOONEST_S, LATEST_S = 0.2, 10.0
 _SHARE_OF_AGE = 0.125
-_TOGETHER_S = 0.2  # jobs that are due so soon are asked for in the same call
+_TOGETHER_S = 0.1  # jobs that are due so soon are asked for in the same call
 _LOST_AFTER = 5  # looks at which the engine did not know a job
 _KNOWN_FROM = 5  # ended jobs from which on the slowest says something
 _TIMES_SLOWEST, _LEAST_PATIENCE_S = 4, 8.0
@@ -50,7 +50,9 @@ class Watcher:
             RenderFailed: it is older than it may become, or the engine has lost it.
         """
         now = _now()
-        watched = _Watched(asyncio.get_running_loop().create_future(), now - age_s, now, deadline_s)
+        first_look = now if age_s > SOONEST_S else now + SOONEST_S
+        waiting: asyncio.Future[JobReport] = asyncio.get_running_loop().create_future()
+        watched = _Watched(waiting, now - age_s, first_look, deadline_s)
         self._jobs[job_id] = watched
         self._wake.set()
         try:

@@ -1,9 +1,10 @@
-"""Measure the main job: python -m tests.benchmarks [job] [memory] [scorer] [scenes]
+"""Measure the main job: python -m tests.benchmarks [job] [memory] [scorer] [scenes] [orders]
 
     job     the whole job at 512x512 and 1080p, with the share of each stage
     memory  peak memory of the job on a film of 1 minute and of 10 minutes
     scorer  landmark scorer, frames a second, against decoding alone
     scenes  scene detection against the plain scenedetect command on the same file
+    orders  300 paid jobs with the Sync.so emulator against a bare thread pool, and 2,000 at once
 
 Every ratio compares two things measured in the same run, in turn.
 """
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +33,7 @@ from lipsync_core.scan import find_cuts, scan_film
 from lipsync_core.sync.landmark import LandmarkScorer
 from lipsync_core.verify import track_faces
 from tests.benchmarks import films
-from tests.benchmarks.process import bulk, run
+from tests.benchmarks.process import bulk, emulator, run
 
 ROUNDS = 3
 console = Console(width=110)
@@ -122,6 +124,50 @@ def scenes(folder: Path) -> None:
     console.print(table)
 
 
+def orders(folder: Path) -> None:
+    """What the ledger, the lanes and Prefect add to the jobs themselves."""
+    films.numbered(folder / "film.mp4")
+    films.long_speech(folder / "speech.wav", 1)
+    table = Table(
+        "how", "jobs", "faults", "s", "times ideal", "ms a job over bare", "peak MB", "ends",
+        title="Paid jobs of 2 s in 15 lanes",
+    )  # fmt: skip
+    ideal, bare_s = 300 * 2 / 15, 0.0
+    for how, faults in (("bare", 0.0), ("ours", 0.0), ("ours", 0.05)):
+        taken, ends, paid = _ordered(how, folder / f"{how}{faults}", folder, 300, 15, 2.0, faults)
+        bare_s = bare_s or taken
+        table.add_row(
+            how, "300", f"{faults:.0%}", f"{taken:.1f}", f"{taken / ideal:.2f}",
+            f"{(taken - bare_s) / 0.3:+.0f}", f"{ends.pop('peak_mb'):.0f}", f"{ends}, paid {paid}",
+        )  # fmt: skip
+    taken, ends, paid = _ordered("ours", folder / "many", folder, 2000, 200, 0.1, 0.0)
+    table.add_row(
+        "ours, 200 lanes of 0.1 s", "2000", "0%", f"{taken:.1f}", "", "",
+        f"{ends.pop('peak_mb'):.0f}", f"{ends}, paid {paid}",
+    )  # fmt: skip
+    console.print(table)
+
+
+def _ordered(
+    how: str, place: Path, inputs: Path, count: int, lanes: int, job_s: float, faults: float
+) -> tuple[float, dict[str, float], int]:
+    """Seconds, how the jobs ended, and how many the service bills."""
+    place.mkdir()
+    for name in ("film.mp4", "speech.wav"):
+        (place / name).hardlink_to(inputs / name)
+    with emulator(
+        "--job-seconds", str(job_s), "--concurrency", str(lanes), "--faults", str(faults),
+        "--seed", "7", "--data", str(place / "service"),
+    ) as address:  # fmt: skip
+        taken = run(
+            sys.executable, "-m", "tests.benchmarks.orders", how, address, str(place), str(count),
+            str(lanes), log=place / "log",
+        )  # fmt: skip
+        ends = json.loads(taken.output.splitlines()[-1])
+        ends["peak_mb"] = taken.peak_mb
+        return ends.pop("seconds"), ends, httpx.get(f"{address}/_bill").json()["paid"]
+
+
 def _once(work: Callable[[], object]) -> float:
     started = time.monotonic()
     work()
@@ -140,7 +186,8 @@ def _scratch() -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    parts = {"scorer": scorer, "scenes": scenes, "job": job, "memory": memory}
+    parts = {"scorer": scorer, "scenes": scenes, "job": job, "memory": memory,
+             "orders": orders}  # fmt: skip
     for name in sys.argv[1:] or parts:
         with _scratch() as scratch:
             parts[name](scratch)

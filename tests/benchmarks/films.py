@@ -57,6 +57,16 @@ def talking_film(path: Path, source: Path, width: int, height: int, seconds: flo
     return _write(path, frames(), width, height, codec="libx264")
 
 
+def numbered(path: Path) -> Path:
+    """A second of small grey frames: something to send."""
+    frames = (
+        frame_of([np.full((108, 192), 60 + n, np.uint8)] + 2 * [np.full((54, 96), 128, np.uint8)],
+                 PIXEL_FORMAT)
+        for n in range(25)
+    )  # fmt: skip
+    return _write(path, frames, 192, 108, codec="libx264")
+
+
 def long_speech(path: Path, seconds: float) -> Path:
     """The speech again and again."""
     sound, rate = soundfile.read(speech(), dtype="float32")

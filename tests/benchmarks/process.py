@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,19 @@ def run(*command: str, log: Path) -> Taken:
         if child.returncode not in (0, 1):
             raise RuntimeError(f"{' '.join(command)}: {err.read()[-500:]}")
         return Taken(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out.read())
+
+
+@contextmanager
+def emulator(*options: str) -> Iterator[str]:
+    """The address of a running Sync.so emulator."""
+    command = [sys.executable, "-m", "tests.emulators.sync_so", "--port", "0", *options]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        yield child.stdout.readline().split()[-1]
+    finally:
+        child.terminate()
+        child.communicate()
 
 
 def bulk(video: Path, audio: Path, out: Path) -> Taken:

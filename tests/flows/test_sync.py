@@ -92,7 +92,7 @@ def test_what_is_paid_and_not_good_is_named_and_never_accepted(
         talking_service.next(fault)
     ran = dub(
         command, talking_service, short_film, "--cuts", segments(tmp_path, 3),
-        "--out", tmp_path / "out",
+        "--max-failure-rate", "1", "--out", tmp_path / "out",
     )  # fmt: skip
     assert ran.code == 1, ran.err
     found = rendered(ran.summary.films[0])
