@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from blocks.bucket import opened_bucket
 from blocks.credentials import secrets_for
 from flows.attempts import Attempt
 from flows.engine import Engine
@@ -21,7 +22,7 @@ from lipsync_core.jobs.lanes import Lanes
 from lipsync_core.sync.score import Scorer
 from tasks.conform import conform
 from tasks.cut_out import cut_out
-from tasks.order import order
+from tasks.order import latest_attempt, order
 from tasks.upload import upload
 from tasks.values import Speech, ledger_of
 from tasks.verify import verify
@@ -41,11 +42,16 @@ async def _all(
 ) -> None:
     assert engine.remote is not None
     secrets = secrets_for(engine.remote)
+    store = opened_bucket(request.upload) if request.upload else None
     workers = asyncio.Semaphore(request.max_workers)
     with ledger_of(request.store_root) as ledger:
+        for attempt in attempts:
+            is_new = attempt.segment.index in request.redone
+            number = request.attempt if is_new else latest_attempt(attempt.job, ledger)
+            attempt.job = attempt.job.model_copy(update={"attempt": number})
         async with (
             engine.remote.opened(engine.options, secrets) as jobs,
-            dispatching(jobs, ledger, Lanes(request.max_lanes)) as dispatcher,
+            dispatching(jobs, ledger, Lanes(request.max_lanes), store) as dispatcher,
         ):
             await asyncio.gather(
                 *(_one(a, speech, engine, scorer, dispatcher, workers, request) for a in attempts)
@@ -69,7 +75,8 @@ async def _one(
 
     try:
         parts = await here(cut_out, job, speech.master)
-        kept = await upload(parts, dispatcher.engine.account, dispatcher=dispatcher, store=store)
+        account = request.upload or dispatcher.engine.account
+        kept = await upload(parts, account, dispatcher=dispatcher, store=store)
         state: Any = await order(
             job, kept, engine.price.usd, dispatcher=dispatcher, store=store, return_state=True
         )  # type: ignore[misc]  # Prefect's types do not know that an async task is awaited

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from prefect import unmapped
 from prefect.futures import PrefectFuture
@@ -31,7 +31,8 @@ def render_segments(
     """
     engine, scorer = request.engine, load_scorer(request.scorer)
     attempts = first_attempts(film, speech, planned, engine, request.store_root)
-    _render_and_look(attempts, "render", "rendering mouths", engine, scorer, speech, request)
+    request.check_redone([attempt.segment.index for attempt in attempts])
+    _render_and_look(attempts, "render", engine, scorer, speech, request)
     _give_up_beyond(request.max_failure_rate, attempts)
     _judge(attempts, attempts, scorer)
     if engine.remote is not None:  # to shift a mouth there would mean to pay for it again
@@ -44,7 +45,7 @@ def render_segments(
         for a in attempts
         if a.judgement is not None and a.judgement.repair_ms is not None
     ]  # fmt: skip
-    _render_and_look(repairs, "repair", "taking out offsets", engine, scorer, speech, request)
+    _render_and_look(repairs, "repair", engine, scorer, speech, request)
     _judge(repairs, newest(attempts, repairs), scorer)
     good = [repair for repair in repairs if repair.judgement and repair.judgement.passes]
     return collected(planned, newest(attempts, good))
@@ -52,8 +53,7 @@ def render_segments(
 
 def _render_and_look(
     attempts: list[Attempt],
-    stage: str,
-    doing: str,
+    stage: Literal["render", "repair"],
     engine: Engine,
     scorer: Scorer,
     speech: Speech,
@@ -61,7 +61,9 @@ def _render_and_look(
 ) -> None:
     if not attempts:
         return
-    progress.stage(stage, doing, of=len(attempts), unit="segments")
+    where = "" if engine.remote is None else f" by {engine.name}"
+    doing = "rendering mouths" if stage == "render" else "taking out offsets"
+    progress.stage(stage, doing + where, of=len(attempts), unit="segments")
     if engine.remote is not None:
         render_elsewhere(attempts, speech, engine, scorer, request)
     else:

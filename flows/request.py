@@ -10,6 +10,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
+from blocks.bucket import opened_bucket
 from blocks.credentials import secrets_for
 from blocks.form import Form, installed
 from blocks.settings import LipsyncSettings
@@ -80,10 +81,24 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         default_factory=lambda: os.cpu_count() or 2, ge=1, le=64, title="Workers",
         description="segments rendered at the same time [one for each processor]",
     )  # fmt: skip
+    upload: str | None = Field(
+        None, title="Upload to",
+        description="where an engine elsewhere fetches its segments: s3://bucket/folder, or "
+        "s3-bucket/NAME for an S3 Bucket block [a store of the engine's own]",
+    )  # fmt: skip
     max_lanes: int = Field(
         15, ge=1, le=1000, title="Lanes",
         description="jobs under way at the same time with an engine elsewhere, at most; the "
         "account itself may allow fewer",
+    )  # fmt: skip
+    redo: str | None = Field(
+        None, title="Render anew",
+        description="numbers of segments an engine elsewhere is to render and be paid for once "
+        "more: 7,12",
+    )  # fmt: skip
+    attempt: int = Field(
+        2, ge=2, le=9, title="Attempt",
+        description="which attempt at those segments it is; the same number is never paid twice",
     )  # fmt: skip
     budget: float | None = Field(
         None, ge=0, title="Budget", description="US dollars this run may cost at most"
@@ -164,6 +179,29 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         return Engine.chosen(self.generator, self.engine_options)
 
     @property
+    def redone(self) -> frozenset[int]:
+        """The segments to be rendered anew.
+
+        Raises:
+            InputError: not a list of numbers.
+        """
+        words = [word.strip() for word in (self.redo or "").split(",") if word.strip()]
+        if not all(word.isdecimal() for word in words):
+            raise InputError(f"cannot render {self.redo} anew: write numbers of segments, as 7,12")
+        return frozenset(map(int, words))
+
+    def check_redone(self, rendered: list[int]) -> None:
+        """Refuse to render anew what is not rendered at all.
+
+        Raises:
+            InputError: a segment keeps its picture, or is none.
+        """
+        for index in sorted(self.redone - set(rendered)):
+            raise InputError(
+                f"segment {index} is none of those that are rendered: {sorted(rendered)}"
+            )
+
+    @property
     def engine_options(self) -> dict[str, str]:
         """The words of ``options`` as names and values; quotes hold a value with spaces together.
 
@@ -185,8 +223,14 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         Raises:
             InputError: no such engine, unknown options, or a secret it needs is nowhere.
         """
+        if self.redone and self.engine.remote is None:
+            raise InputError(f"{self.generator} renders the same again: leave out --redo")
         if (remote := self.engine.remote) is not None:
             secrets_for(remote)
+            if self.upload:
+                opened_bucket(self.upload)
+        elif self.upload:
+            raise InputError(f"{self.generator} works on this machine: leave out --upload")
 
     def given_cuts(self, frames: int) -> tuple[list[int] | None, dict[int, SpanKind]]:
         """The cuts and kinds of the person's own list for a film of so many frames, if any.

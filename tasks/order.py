@@ -9,6 +9,7 @@ import time
 from prefect import task
 
 from lipsync_core.jobs.dispatch import Dispatcher, Quoted
+from lipsync_core.jobs.ledger import Ledger
 from lipsync_core.jobs.remote import Order
 from tasks.policy import CACHED, content_key
 from tasks.values import Kept, Returned, SegmentJob, store_at
@@ -28,6 +29,18 @@ def order_key(job: SegmentJob) -> str:
         "options": job.options, "attempt": job.attempt,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def latest_attempt(job: SegmentJob, ledger: Ledger) -> int:
+    """The number of the newest attempt at a segment that was ever ordered, or 1."""
+    number = 1
+    while ledger.get(_placed_key(job.model_copy(update={"attempt": number + 1}))) is not None:
+        number += 1
+    return number
+
+
+def _placed_key(job: SegmentJob) -> str:
+    return Order(order_key(job), "", "", 0, 0).attempt(1).key
 
 
 @task(

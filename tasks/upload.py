@@ -19,10 +19,10 @@ VERSION = 1
     **RETRYING,
 )
 async def upload(parts: CutOut, account: str, *, dispatcher: Dispatcher, store: str) -> Kept:
-    """Hand both files over, under names made of their content; ``account`` is whose they become."""
+    """Hand both files over, under names made of their content; ``account`` is where they go."""
     keep = store_at(store)
     video, speech = keep.path(parts.video), keep.path(parts.speech)
     return Kept(
-        video=await dispatcher.keep(video, parts.video.sha256 + video.suffix),
-        speech=await dispatcher.keep(speech, parts.speech.sha256 + speech.suffix),
+        video=await dispatcher.keep(video, parts.video.sha256),
+        speech=await dispatcher.keep(speech, parts.speech.sha256),
     )

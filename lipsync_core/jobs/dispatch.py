@@ -14,9 +14,9 @@ import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lipsync_core.errors import (
     KeyTaken,
@@ -32,6 +32,7 @@ from lipsync_core.jobs.lanes import Lanes
 from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger
 from lipsync_core.jobs.remote import JobReport, Order, Progress, RemoteGenerator
 from lipsync_core.jobs.watch import Watcher
+from lipsync_core.stores.public import PublicStore
 
 T = TypeVar("T")
 
@@ -54,18 +55,37 @@ class Quoted:
 class Dispatcher:
     """Places the orders of one run; see :func:`dispatching`."""
 
-    def __init__(self, engine: RemoteGenerator, ledger: Ledger, lanes: Lanes) -> None:
-        self.engine, self.ledger, self.lanes = engine, ledger, lanes
+    def __init__(
+        self,
+        engine: RemoteGenerator,
+        ledger: Ledger,
+        lanes: Lanes,
+        store: PublicStore | None = None,
+    ) -> None:
+        self.engine, self.ledger, self.lanes, self.store = engine, ledger, lanes, store
         self.watcher = Watcher(engine)
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
         self._uploads = asyncio.Semaphore(_UPLOADS)
 
-    async def keep(self, path: Path, name: str) -> str:
-        """Hand a file over to the engine's own store; its address for an order."""
+    async def keep(self, path: Path, sha256: str) -> str:
+        """Hand a file over, to the store or else to the engine itself; what an order calls it."""
+        store = self.store
         async with self._uploads:
-            return await self._patiently(lambda: self.engine.keep(path, name))
+            if store is not None:
+                return await self._patiently(lambda: store.publish(path, sha256))
+            return await self._patiently(lambda: self.engine.keep(path, sha256 + path.suffix))
+
+    async def _body(self, order: Order) -> dict[str, Any]:
+        """The request of an order; addresses are signed in this moment, for the longest queue."""
+        if self.store is not None:
+            order = replace(
+                order,
+                video=await self.store.address(order.video),
+                speech=await self.store.address(order.speech),
+            )
+        return self.engine.body(order)
 
     async def rendered(self, quoted: Quoted, out: Path) -> Entry:
         """Bring the result of an order to ``out``: placed now, or by any run before.
@@ -98,7 +118,7 @@ class Dispatcher:
                 is_new = entry is None
                 entry = entry or self.ledger.intend(
                     order.key, engine=self.engine.name, label=quoted.label, attempt=number,
-                    body=self.engine.body(order), quoted_usd=quoted.usd, owner=self.owner,
+                    body=unsigned(await self._body(order)), quoted_usd=quoted.usd, owner=self.owner,
                 )  # fmt: skip
                 if entry.status not in OPEN:
                     return entry, ""
@@ -117,7 +137,7 @@ class Dispatcher:
         while job_id is None:
             await self.lanes.may_submit()
             try:
-                job_id = await self.engine.submit(order.key, self.engine.body(order))
+                job_id = await self.engine.submit(order.key, await self._body(order))
             except LanesFull as error:
                 await self.lanes.full(error.limit, error.retry_after_s)
             except TooFast as error:
@@ -193,10 +213,13 @@ class Dispatcher:
 
 @asynccontextmanager
 async def dispatching(
-    engine: RemoteGenerator, ledger: Ledger, lanes: Lanes
+    engine: RemoteGenerator, ledger: Ledger, lanes: Lanes, store: PublicStore | None = None
 ) -> AsyncIterator[Dispatcher]:
-    """A dispatcher with its watcher at work; in the end the run lets go of what it still holds."""
-    dispatcher = Dispatcher(engine, ledger, lanes)
+    """A dispatcher with its watcher at work; in the end the run lets go of what it still holds.
+
+    Files go through ``store``, or else to the engine itself.
+    """
+    dispatcher = Dispatcher(engine, ledger, lanes, store)
     beside = [
         asyncio.create_task(dispatcher.watcher.watch()), asyncio.create_task(dispatcher.hold_on())
     ]  # fmt: skip
@@ -221,6 +244,16 @@ def _has_died(owner: str) -> bool:
     except OSError:  # it lives, and is somebody else's
         pass
     return False
+
+
+def unsigned(body: Any) -> Any:
+    """A request without the signatures of its addresses, which open what they point at."""
+    if isinstance(body, dict):
+        return {name: unsigned(value) for name, value in body.items()}
+    if isinstance(body, list):
+        return [unsigned(value) for value in body]
+    is_address = isinstance(body, str) and body.startswith(("https://", "http://"))
+    return body.partition("?")[0] if is_address else body
 
 
 async def found(engine: RemoteGenerator, ledger: Ledger, entry: Entry) -> str | None:

@@ -55,6 +55,21 @@ class PublicStore(Protocol):
         ...
 
 
+def public_store(where: str) -> PublicStore:
+    """The store at ``s3://bucket`` or ``s3://bucket/prefix``.
+
+    Raises:
+        InputError: nothing of the kind, or its settings cannot be.
+    """
+    scheme, _, rest = where.partition("://")
+    if scheme != "s3" or not rest:
+        raise InputError(f"cannot upload to {where}: write s3://bucket/folder")
+    from lipsync_core.stores.s3 import S3Store  # here, since the library behind it loads slowly
+
+    bucket, _, prefix = rest.partition("/")
+    return S3Store(bucket, prefix)
+
+
 def found_whole(path: Path, sha256: str) -> MediaRef:
     """The file, after making sure that it has this hash and may be published.
 

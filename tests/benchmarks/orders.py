@@ -59,8 +59,8 @@ def ours(address: str, folder: Path, count: int, lanes: int) -> Counter[str]:
 
 async def _kept(dispatcher: Dispatcher, folder: Path) -> Kept:
     return Kept(
-        video=await dispatcher.keep(folder / "film.mp4", "film.mp4"),
-        speech=await dispatcher.keep(folder / "speech.wav", "speech.wav"),
+        video=await dispatcher.keep(folder / "film.mp4", "0" * 64),
+        speech=await dispatcher.keep(folder / "speech.wav", "1" * 64),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from prefect_server import PrefectServer
 from real_command import Command, Ran
+from swift_server import running_swift
 from sync_service import SyncService
 
 from lipsync_core.demo.film import DemoFilm
@@ -139,6 +140,44 @@ def test_a_run_killed_at_any_step_pays_every_segment_once(
     assert len(service.bill) == len(service.every_job) == 2
 
 
+def test_segments_may_be_fetched_from_a_bucket_of_one_s_own(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    swift = running_swift()
+    bucket = swift.new_bucket()
+    aws = {
+        "AWS_ACCESS_KEY_ID": swift.access_key, "AWS_SECRET_ACCESS_KEY": swift.secret_key,
+        "AWS_ENDPOINT_URL": swift.endpoint_url, "AWS_DEFAULT_REGION": swift.region,
+    }  # fmt: skip
+    where = ("--cuts", segments(tmp_path, 2), "--upload", f"s3://{bucket}/segments")
+    out = tmp_path / "out"
+    ran = dub(command.given(**aws), service, short_film, *where, "--out", out)
+    assert [bool(s.cost_usd) for s in rendered(ran.summary.films[0])] == [True] * 2, ran.err
+    assert len(service.bill) == 2
+    kept = [each["Key"] for each in swift.client.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert sorted(Path(name).suffix for name in kept) == [".mp4", ".mp4", ".wav", ".wav"]
+    ledger = (out / ".lipsync" / "ledger.sqlite3").read_bytes()
+    assert b"/segments/" in ledger
+    assert b"X-Amz-Signature" not in ledger
+
+
+def test_a_segment_is_rendered_anew_and_that_is_paid_once(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    given = ("--cuts", segments(tmp_path, 2), "--out", tmp_path / "out")
+    dub(command, service, short_film, *given)
+    for more, attempts, paid in (
+        (("--redo", "1"), [1, 2], 3), (("--redo", "1"), [1, 2], 3), ((), [1, 2], 3),
+        (("--redo", "0,1", "--attempt", "3"), [3, 3], 5),
+    ):  # fmt: skip
+        ran = dub(command, service, short_film, *given, *more)
+        assert [s.attempts for s in rendered(ran.summary.films[0])] == attempts, ran.err
+        assert len(service.bill) == paid
+    wrong = dub(command, service, short_film, *given, "--redo", "2")
+    assert wrong.code == 2
+    assert "segment 2 is none of those that are rendered: [0, 1]" in wrong.err
+
+
 def test_over_the_budget_nothing_is_submitted(
     command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
@@ -163,6 +202,8 @@ def test_a_quote_costs_nothing(
         (["--options", "model=lipsync-9"], "sync: model input should be"),
         (["--options", "temperature"], "write name=value, not temperature"),
         (["--options", "prompt=happy"], "lipsync-2 does not know prompt"),
+        (["--redo", "the last"], "write numbers of segments, as 7,12"),
+        (["--upload", "the cloud"], "write s3://bucket/folder"),
     ],
 )
 def test_a_slip_of_the_pen_is_told_before_anything_is_done(

@@ -45,10 +45,10 @@ async def account(address: str, folder: Path, lanes: int = 5) -> AsyncIterator[D
 
 async def placed(dispatcher: Dispatcher, folder: Path, count: int) -> list[Any]:
     """What became of so many orders: entries, or errors."""
-    video = await dispatcher.keep(folder / "film.mp4", "film.mp4")
+    video = await dispatcher.keep(folder / "film.mp4", "0" * 64)
 
     async def one(number: int) -> Entry:
-        speech = await dispatcher.keep(folder / "speech.wav", f"speech{number}.wav")
+        speech = await dispatcher.keep(folder / "speech.wav", f"{number:064d}")
         order = Order(f"{number:064d}", video, speech, seconds=1.0, frame_rate=25.0)
         return await dispatcher.rendered(
             Quoted(order, f"film {number}", 0.05), folder / f"{number}.mp4"

@@ -1,0 +1,59 @@
+"""Buckets by name: the *S3 Bucket* blocks of prefect-aws, for people who enter keys in the UI."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import httpx
+from pydantic import SecretStr
+
+from lipsync_core.errors import InputError
+from lipsync_core.stores.public import PublicStore, public_store
+
+_BLOCK = "s3-bucket/"
+
+
+def opened_bucket(where: str) -> PublicStore:
+    """The store at ``s3://bucket/folder``, or in the block ``s3-bucket/NAME``.
+
+    Raises:
+        InputError: there is none, or its settings cannot be.
+    """
+    if not where.startswith(_BLOCK):
+        return public_store(where)
+    try:
+        from prefect_aws import MinIOCredentials, S3Bucket  # here, since it loads slowly
+    except ModuleNotFoundError as error:
+        raise InputError(f"{where} needs prefect-aws: pip install 'lipsync-flows[aws]'") from error
+    name = where.removeprefix(_BLOCK)
+    try:
+        block = cast(Any, S3Bucket).load(name, _sync=True)
+    except (ValueError, httpx.TransportError) as error:
+        raise InputError(
+            f"cannot read the block {where}: make one in the Prefect UI (Blocks, S3 Bucket), and "
+            "look at PREFECT_API_URL"
+        ) from error
+    from lipsync_core.stores.s3 import S3Store
+
+    known = block.credentials
+    keys = (
+        (known.minio_root_user, known.minio_root_password)
+        if isinstance(known, MinIOCredentials)
+        else (known.aws_access_key_id, known.aws_secret_access_key)
+    )
+    return S3Store(
+        block.bucket_name,
+        block.bucket_folder,
+        endpoint_url=known.aws_client_parameters.endpoint_url,
+        region=known.region_name,
+        access_key=_secret(keys[0]),
+        secret_key=_secret(keys[1]),
+        session_token=_secret(getattr(known, "aws_session_token", None)),
+    )
+
+
+def _secret(value: str | SecretStr | None) -> SecretStr | None:
+    """A key, which these blocks hold as a plain text or as a secret; an empty one is none."""
+    if isinstance(value, str):
+        value = SecretStr(value)
+    return value if value is not None and value.get_secret_value() else None
