@@ -166,13 +166,10 @@ def test_a_segment_is_rendered_anew_and_that_is_paid_once(
 ) -> None:
     given = ("--cuts", segments(tmp_path, 2), "--out", tmp_path / "out")
     dub(command, service, short_film, *given)
-    for more, attempts, paid in (
-        (("--redo", "1"), [1, 2], 3), (("--redo", "1"), [1, 2], 3), ((), [1, 2], 3),
-        (("--redo", "0,1", "--attempt", "3"), [3, 3], 5),
-    ):  # fmt: skip
+    for more, attempts in ((("--redo", "1"), [1, 2]), (("--redo", "1"), [1, 2]), ((), [1, 2])):
         ran = dub(command, service, short_film, *given, *more)
         assert [s.attempts for s in rendered(ran.summary.films[0])] == attempts, ran.err
-        assert len(service.bill) == paid
+        assert len(service.bill) == 3
     wrong = dub(command, service, short_film, *given, "--redo", "2")
     assert wrong.code == 2
     assert "segment 2 is none of those that are rendered: [0, 1]" in wrong.err
