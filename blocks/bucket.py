@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 import httpx
+from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
 from lipsync_core.errors import InputError
@@ -27,6 +28,8 @@ def opened_bucket(where: str) -> PublicStore:
         raise InputError(f"{where} needs prefect-aws: pip install 'lipsync-flows[aws]'") from error
     name = where.removeprefix(_BLOCK)
     try:
+        if get_current_settings().api.url is None:
+            raise ValueError("no Prefect server is configured")
         block = cast(Any, S3Bucket).load(name, _sync=True)
     except (ValueError, httpx.TransportError) as error:
         raise InputError(

@@ -53,6 +53,7 @@ async def _all(
             engine.remote.opened(engine.options, secrets) as jobs,
             dispatching(jobs, ledger, Lanes(request.max_lanes), store) as dispatcher,
         ):
+            dispatcher.most_failures = request.max_failure_rate * len(attempts)
             await asyncio.gather(
                 *(_one(a, speech, engine, scorer, dispatcher, workers, request) for a in attempts)
             )

@@ -130,7 +130,7 @@ async def _reconciled(ledger: Ledger, generator: str) -> list[Entry]:
     if engine.remote is None:
         raise InputError(f"{generator} works on this machine and has no jobs elsewhere")
     async with engine.remote.opened(engine.options, secrets_for(engine.remote)) as remote:
-        return await reconcile(remote, ledger, f"reconcile:{os.getpid()}")
+        return await reconcile(remote, ledger)
 
 
 if __name__ == "__main__":

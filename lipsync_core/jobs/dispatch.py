@@ -7,10 +7,8 @@ What was once sent is never sent blindly again: first the engine is asked for a 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
+import math
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -29,7 +27,7 @@ from lipsync_core.errors import (
     TooFast,
 )
 from lipsync_core.jobs.lanes import Lanes
-from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger
+from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger, owner_of_this_run
 from lipsync_core.jobs.remote import JobReport, Order, Progress, RemoteGenerator
 from lipsync_core.jobs.watch import Watcher
 from lipsync_core.stores.public import PublicStore
@@ -53,7 +51,11 @@ class Quoted:
 
 
 class Dispatcher:
-    """Places the orders of one run; see :func:`dispatching`."""
+    """Places the orders of one run; see :func:`dispatching`.
+
+    Once more than ``most_failures`` orders were refused or failed, nothing new is placed; what was
+    placed is still brought home.
+    """
 
     def __init__(
         self,
@@ -64,7 +66,8 @@ class Dispatcher:
     ) -> None:
         self.engine, self.ledger, self.lanes, self.store = engine, ledger, lanes, store
         self.watcher = Watcher(engine)
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.owner = owner_of_this_run()
+        self.most_failures, self._failures = math.inf, 0
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
         self._uploads = asyncio.Semaphore(_UPLOADS)
@@ -116,6 +119,8 @@ class Dispatcher:
             async with self.lanes.lane():
                 entry = self.ledger.get(order.key)
                 is_new = entry is None
+                if is_new and self._failures > self.most_failures:
+                    raise RenderFailed("not ordered, since too many others failed")
                 entry = entry or self.ledger.intend(
                     order.key, engine=self.engine.name, label=quoted.label, attempt=number,
                     body=unsigned(await self._body(order)), quoted_usd=quoted.usd, owner=self.owner,
@@ -123,11 +128,15 @@ class Dispatcher:
                 if entry.status not in OPEN:
                     return entry, ""
                 is_new = is_new and entry.owner == self.owner
-                dead = entry.owner if _has_died(entry.owner) else ""
-                if is_new or self.ledger.claim(order.key, self.owner, dead):
-                    job_id = entry.job_id or await self._placed(order, entry, is_new)
+                mine = entry if is_new else self.ledger.claim(order.key, self.owner)
+                if mine is not None:
+                    job_id = mine.job_id or await self._placed(order, mine, is_new)
                     url = await self._watched(order, job_id) if job_id else ""
-                    return self._entry(order.key), url
+                    ended = self._entry(order.key)
+                    may_go_on = ended.again and number < MOST_ATTEMPTS
+                    if ended.status in (JobStatus.REFUSED, JobStatus.FAILED) and not may_go_on:
+                        self._failures += 1
+                    return ended, url
             await asyncio.sleep(_OTHERS_S)  # another run is at it
 
     async def _placed(self, order: Order, entry: Entry, is_new: bool) -> str:
@@ -176,7 +185,7 @@ class Dispatcher:
         entry = self._entry(order.key)
         age_s = max(0.0, time.time() - entry.updated_s)
         deadline_s = self.engine.deadline_s(order.seconds)
-        report = await self.watcher.ended(job_id, deadline_s, age_s)
+        report = await self.watcher.ended(job_id, order.seconds, deadline_s, age_s)
         recorded(self.ledger, order.key, report)
         return report.url
 
@@ -230,20 +239,6 @@ async def dispatching(
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
         ledger.release(dispatcher.owner)
-
-
-def _has_died(owner: str) -> bool:
-    """Whether a run is known to be over: it was one of this machine, and its process is gone."""
-    host, _, rest = owner.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname() or not rest.isdigit():
-        return False
-    try:
-        os.kill(int(rest), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:  # it lives, and is somebody else's
-        pass
-    return False
 
 
 def unsigned(body: Any) -> Any:

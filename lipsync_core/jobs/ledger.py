@@ -1,23 +1,27 @@
 """The ledger: every paid job, written down before it is placed.
 
     intended ──▶ submitted ──▶ completed ──▶ fetched
-       │  ▲         │   │
-       ▼  │         ▼   ▼
-     unknown     failed refused
+       │   ▲        │   │
+       ▼   │        ▼   ▼
+      unknown    failed refused
 
 ``intended`` is recorded before the request goes out, ``submitted`` when the engine has told its
 job id, ``unknown`` when a request went out and nobody knows what became of it. What is refused or
 failed stays so: another try is another entry, under the key of another attempt.
 
 An entry that is still open belongs to the run that works on it, for as long as its lease lasts;
-another run waits for it, and takes over when the lease has run out. Several machines share a
+another run waits for it, and takes over when the lease has run out, or at once when the run was one
+of this machine and its process is gone. Several machines share a
 ledger in PostgreSQL; their clocks must agree to within a lease.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -49,7 +53,7 @@ OPEN = frozenset({JobStatus.INTENDED, JobStatus.UNKNOWN, JobStatus.SUBMITTED})
 SPENT = OPEN | {JobStatus.COMPLETED, JobStatus.FETCHED}
 
 _FROM: dict[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.INTENDED: frozenset({JobStatus.UNKNOWN}),
+    JobStatus.INTENDED: frozenset(),
     JobStatus.UNKNOWN: OPEN,
     JobStatus.SUBMITTED: OPEN,
     JobStatus.COMPLETED: OPEN | {JobStatus.COMPLETED, JobStatus.FETCHED},
@@ -84,8 +88,8 @@ _TABLE = sa.Table(
 class Entry:
     """One job. Moments are Unix times; ``cost_usd`` is what the engine told, ``None`` before.
 
-    ``body`` is the request as it was, or is to be, sent. ``again`` says of a failed job whether
-    another attempt could end better.
+    ``body`` is the request as it was, or is to be, sent, without signatures. ``again`` says of a
+    failed job whether another attempt could end better.
     """
 
     key: str
@@ -171,14 +175,19 @@ class Ledger:
         assert entry is not None
         return entry
 
-    def claim(self, key: str, owner: str, dead: str = "") -> bool:
-        """Whether an open entry now belongs to ``owner``: it did, or nobody held it any more, or
-        it was held by a run known to be ``dead``."""
-        now = self._clock()
-        free = sa.or_(_TABLE.c.owner.in_([owner, dead]), _TABLE.c.lease_until_s < now)
-        return self._update(
-            sa.and_(_TABLE.c.key == key, free), owner=owner, lease_until_s=now + LEASE_S
+    def claim(self, key: str, owner: str) -> Entry | None:
+        """The open entry as it stands, if it now belongs to ``owner``: it did, or nobody held it
+        any more."""
+        now, entry = self._clock(), self.get(key)
+        holders = [owner]
+        if entry is not None and _has_died(entry.owner):
+            holders.append(entry.owner)
+        free = sa.or_(_TABLE.c.owner.in_(holders), _TABLE.c.lease_until_s < now)
+        is_open = _TABLE.c.status.in_(OPEN)
+        got = self._update(
+            sa.and_(_TABLE.c.key == key, is_open, free), owner=owner, lease_until_s=now + LEASE_S
         )  # fmt: skip
+        return self.get(key) if got else None
 
     def renew(self, owner: str) -> None:
         """Hold on to all open entries of ``owner`` for another lease."""
@@ -197,8 +206,6 @@ class Ledger:
             ValueError: an entry that is settled cannot become so.
         """
         at_home = sa.and_(_TABLE.c.key == key, _TABLE.c.status.in_(_FROM[status]))
-        if "body" in facts:
-            facts["body"] = json.dumps(facts["body"], sort_keys=True)
         if not self._update(at_home, status=status, updated_s=self._clock(), **facts):
             entry = self.get(key)
             known = "not in the ledger" if entry is None else f"{entry.status} already"
@@ -233,6 +240,25 @@ class Ledger:
 
     def _begin(self) -> Any:
         return self._engine.begin()
+
+
+def owner_of_this_run() -> str:
+    """A name for a run that nobody else has, and that tells its machine and process."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def _has_died(owner: str) -> bool:
+    """Whether a run is known to be over: it was one of this machine, and its process is gone."""
+    host, _, process = owner.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it lives, and is somebody else's
+        pass
+    return False
 
 
 def _entry(row: Mapping[Any, Any]) -> Entry:

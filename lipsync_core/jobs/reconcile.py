@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lipsync_core.jobs.dispatch import found, recorded
-from lipsync_core.jobs.ledger import OPEN, Entry, JobStatus, Ledger
+from lipsync_core.jobs.ledger import OPEN, Entry, JobStatus, Ledger, owner_of_this_run
 from lipsync_core.jobs.remote import RemoteGenerator
 
 
-async def reconcile(engine: RemoteGenerator, ledger: Ledger, owner: str) -> list[Entry]:
+async def reconcile(engine: RemoteGenerator, ledger: Ledger) -> list[Entry]:
     """Bring the open entries of an engine up to date, but for those another run works on.
 
     An intent whose job the engine does not have stays an intent: the run it belongs to, started
@@ -17,10 +17,11 @@ async def reconcile(engine: RemoteGenerator, ledger: Ledger, owner: str) -> list
         RemoteRefused: the account is not to be spoken to.
         RemoteUnavailable: the engine does not answer.
     """
+    owner = owner_of_this_run()
     mine = [
-        entry
+        claimed
         for entry in ledger.entries(OPEN)
-        if entry.engine == engine.name and ledger.claim(entry.key, owner)
+        if entry.engine == engine.name and (claimed := ledger.claim(entry.key, owner))
     ]
     keys = {entry.job_id: entry.key for entry in mine if entry.job_id}
     try:

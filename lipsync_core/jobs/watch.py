@@ -4,7 +4,8 @@ A job is looked at again after an eighth of its age, so that a short job is noti
 long one costs few calls. A webhook may wake the watcher sooner.
 
 How long a job may take is what its engine says, and not more than four times as long as the
-slowest of those that have ended: where jobs end within seconds, one that takes minutes is stuck.
+slowest of those that have ended, or as their pace says of one of its length: where jobs end within
+seconds, one that takes minutes is stuck.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class _Watched:
     report: asyncio.Future[JobReport]
     since: float
     due: float
+    seconds: float
     deadline_s: float
+    is_fresh: bool
     missed: int = 0
 
 
@@ -41,18 +44,21 @@ class Watcher:
         self._jobs: dict[str, _Watched] = {}
         self._wake = asyncio.Event()
         self._trouble = 0
-        self._slowest_s, self._ended = 0.0, 0
+        self._slowest_s, self._slowest_pace, self._ended = 0.0, 0.0, 0
 
-    async def ended(self, job_id: str, deadline_s: float, age_s: float = 0.0) -> JobReport:
-        """The report of the end of a job that is ``age_s`` old.
+    async def ended(
+        self, job_id: str, seconds: float, deadline_s: float, age_s: float = 0.0
+    ) -> JobReport:
+        """The report of the end of a job for ``seconds`` of film that is ``age_s`` old.
 
         Raises:
             RenderFailed: it is older than it may become, or the engine has lost it.
         """
         now = _now()
-        first_look = now if age_s > SOONEST_S else now + SOONEST_S
+        is_fresh = age_s <= SOONEST_S
+        first_look = now + SOONEST_S if is_fresh else now
         waiting: asyncio.Future[JobReport] = asyncio.get_running_loop().create_future()
-        watched = _Watched(waiting, now - age_s, first_look, deadline_s)
+        watched = _Watched(waiting, now - age_s, first_look, seconds, deadline_s, is_fresh)
         self._jobs[job_id] = watched
         self._wake.set()
         try:
@@ -102,7 +108,10 @@ class Watcher:
         now = _now()
         age_s = now - job.since
         if report is not None and report.progress is not Progress.WAITING:
-            self._slowest_s, self._ended = max(self._slowest_s, age_s), self._ended + 1
+            if job.is_fresh:  # when another ended that was not watched all along, nobody knows
+                self._slowest_s = max(self._slowest_s, age_s)
+                self._slowest_pace = max(self._slowest_pace, age_s / max(job.seconds, 1.0))
+                self._ended += 1
             self._end(job_id, report)
             return
         job.missed = 0 if report is not None or self._trouble else job.missed + 1
@@ -119,8 +128,8 @@ class Watcher:
     def _patience_s(self, job: _Watched) -> float:
         if self._ended < _KNOWN_FROM:
             return job.deadline_s
-        learned = max(_LEAST_PATIENCE_S, _TIMES_SLOWEST * self._slowest_s)
-        return min(job.deadline_s, learned)
+        slowest_s = max(self._slowest_s, self._slowest_pace * job.seconds)
+        return min(job.deadline_s, max(_LEAST_PATIENCE_S, _TIMES_SLOWEST * slowest_s))
 
     def _end(self, job_id: str, how: JobReport | Exception) -> None:
         job = self._jobs.pop(job_id, None)

@@ -63,6 +63,11 @@ def test_a_block_that_is_not_there_is_told() -> None:
         opened_bucket("s3-bucket/nowhere")
 
 
+def test_without_a_server_there_are_no_blocks() -> None:
+    with pytest.raises(InputError, match="look at PREFECT_API_URL"):
+        opened_bucket("s3-bucket/films")
+
+
 @pytest.mark.parametrize("where", ["a/folder", "s3://", "gs://bucket", "s3-buckets/x"])
 def test_what_is_no_bucket_is_told(where: str) -> None:
     with pytest.raises(InputError, match=r"write s3://bucket/folder"):

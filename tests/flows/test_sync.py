@@ -106,6 +106,19 @@ def test_what_is_paid_and_not_good_is_named_and_never_accepted(
         assert len([s for s in found if s.reason.startswith(said)]) == 1, found
 
 
+def test_too_many_failures_stop_the_spending(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    service.next("rejected", 3)
+    ran = dub(
+        command, service, short_film, "--cuts", segments(tmp_path, 3), "--max-lanes", "1",
+        "--max-failure-rate", "0.3", "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert ran.code == 1
+    assert "3 of 3 segments failed, the first with: " in ran.err
+    assert len(service.every_job) == 1
+
+
 def test_what_goes_wrong_on_the_way_is_put_right(
     command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:

@@ -181,24 +181,15 @@ def test_what_nobody_watches_any_more_can_be_asked_for(service: SyncService, fol
     command = [sys.executable, orders.__file__, service.address, str(folder), "3"]
     point = "after it was accepted"
     subprocess.run([*command, point], env=environment(), timeout=120, check=False)
-    forget_leases(folder)
 
     async def work() -> list[Entry]:
         async with orders.account(service.address, folder) as dispatcher:
             await asyncio.sleep(1)
-            return await reconcile(dispatcher.engine, dispatcher.ledger, "a person")
+            return await reconcile(dispatcher.engine, dispatcher.ledger)
 
     found = asyncio.run(work())
     assert JobStatus.COMPLETED in statuses(found)
     assert len(service.every_job) == sum(bool(entry.job_id) for entry in found)
-
-
-def forget_leases(folder: Path) -> None:
-    """As a minute after the run was killed."""
-    ledger = Ledger.in_folder(folder)
-    for owner in {entry.owner for entry in ledger.entries()}:
-        ledger.release(owner)
-    ledger.close()
 
 
 def environment() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from postgres import postgres_url
 
 from lipsync_core.errors import InputError, StorageError
-from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger
+from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger, owner_of_this_run
 
 
 class Clock:
@@ -78,11 +79,22 @@ def test_an_intent_is_taken_over_when_its_run_is_gone(ledger: Ledger, clock: Clo
     assert not ledger.claim(key, "me")
 
 
-def test_an_intent_is_taken_from_a_run_known_to_be_dead(ledger: Ledger) -> None:
+def test_an_intent_is_taken_at_once_from_a_run_whose_process_is_gone(ledger: Ledger) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    alive = owner_of_this_run()
+    intend(ledger, key := a_key(), alive)
+    assert not ledger.claim(key, "another")
+    dead = alive.replace(f":{os.getpid()}:", f":{gone.pid}:")
+    intend(ledger, key := a_key(), dead)
+    assert ledger.claim(key, "another")
+    assert not ledger.claim(key, dead)
+
+
+def test_what_has_ended_belongs_to_nobody(ledger: Ledger) -> None:
     intend(ledger, key := a_key())
-    assert not ledger.claim(key, "another", dead="somebody else")
-    assert ledger.claim(key, "another", dead="me")
-    assert not ledger.claim(key, "me")
+    ledger.record(key, JobStatus.REFUSED)
+    assert ledger.claim(key, "me") is None
 
 
 def test_a_run_that_ends_lets_go_at_once(ledger: Ledger) -> None:
@@ -165,7 +177,7 @@ def test_many_runs_may_intend_the_same_and_one_owns_it(tmp_path: Path) -> None:
         "for n in range(40):\n"
         "    entry = ledger.intend(str(n), engine='e', label='', attempt=1, body={},\n"
         "                          quoted_usd=1, owner=me)\n"
-        "    print(entry.owner == me and ledger.claim(str(n), me))\n"
+        "    print(entry.owner == me and ledger.claim(str(n), me) is not None)\n"
     )
     runs = [
         subprocess.Popen(

@@ -67,7 +67,7 @@ def test_many_jobs_are_asked_for_in_one_call() -> None:
     engine = Engine({f"j{n}": 0.1 for n in range(50)})
 
     async def work(watcher: Watcher) -> list[JobReport]:
-        return await asyncio.gather(*(watcher.ended(f"j{n}", 60) for n in range(50)))
+        return await asyncio.gather(*(watcher.ended(f"j{n}", 1, 60) for n in range(50)))
 
     reports = run(engine, work)
     assert [report.job_id for report in reports] == [f"j{n}" for n in range(50)]
@@ -77,7 +77,7 @@ def test_many_jobs_are_asked_for_in_one_call() -> None:
 
 def test_a_long_job_is_asked_for_ever_less_often() -> None:
     engine = Engine({"j": 1.0})
-    run(engine, lambda watcher: watcher.ended("j", 60))
+    run(engine, lambda watcher: watcher.ended("j", 1, 60))
     assert 6 <= len(engine.calls) <= 30  # every 0.02 s would be 50
 
 
@@ -87,7 +87,7 @@ def test_who_hears_that_a_job_has_ended_need_not_wait(monkeypatch: pytest.Monkey
     engine = Engine({"j": 0.1})
 
     async def work(watcher: Watcher) -> JobReport:
-        ended = asyncio.create_task(watcher.ended("j", 60))
+        ended = asyncio.create_task(watcher.ended("j", 1, 60))
         for _ in range(2):
             await asyncio.sleep(0.2)
             watcher.wake("somebody else's")
@@ -101,7 +101,7 @@ def test_who_hears_that_a_job_has_ended_need_not_wait(monkeypatch: pytest.Monkey
 def test_an_engine_that_does_not_answer_is_asked_again() -> None:
     engine = Engine({"j": 0})
     engine.trouble = [RemoteUnavailable("down"), RemoteUnavailable("busy", retry_after_s=0.05)]
-    assert run(engine, lambda watcher: watcher.ended("j", 60)).progress is Progress.COMPLETED
+    assert run(engine, lambda watcher: watcher.ended("j", 1, 60)).progress is Progress.COMPLETED
     assert len(engine.calls) == 3
 
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_watched_any_more_is_told_to_all_who_wait(error: Exceptio
     engine.trouble = [error]
 
     async def work(watcher: Watcher) -> list[Any]:
-        waits = (watcher.ended(job_id, 60) for job_id in "ab")
+        waits = (watcher.ended(job_id, 1, 60) for job_id in "ab")
         return await asyncio.gather(*waits, return_exceptions=True)
 
     assert run(engine, work) == [error, error]
@@ -120,7 +120,7 @@ def test_what_cannot_be_watched_any_more_is_told_to_all_who_wait(error: Exceptio
 def test_a_job_that_never_ends_is_given_up_and_nobody_says_that_it_failed() -> None:
     engine = Engine({"j": 1e9})
     with pytest.raises(RenderFailed, match="looked at and not paid again"):
-        run(engine, lambda watcher: watcher.ended("j", 0.1))
+        run(engine, lambda watcher: watcher.ended("j", 1, 0.1))
 
 
 def test_where_jobs_end_within_moments_one_that_does_not_is_soon_given_up(
@@ -130,7 +130,7 @@ def test_where_jobs_end_within_moments_one_that_does_not_is_soon_given_up(
     engine = Engine({"stuck": 1e9} | {f"j{n}": 0.1 for n in range(6)})
 
     async def work(watcher: Watcher) -> list[Any]:
-        waits = [watcher.ended(job_id, 1e6) for job_id in engine.ends_after_s]
+        waits = [watcher.ended(job_id, 1, 1e6) for job_id in engine.ends_after_s]
         return await asyncio.gather(*waits, return_exceptions=True)
 
     stuck, *others = run(engine, work)
@@ -138,15 +138,26 @@ def test_where_jobs_end_within_moments_one_that_does_not_is_soon_given_up(
     assert all(isinstance(other, JobReport) for other in others)
 
 
+def test_a_longer_film_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LEAST_PATIENCE_S", 0.1)
+    engine = Engine({"long": 1.5} | {f"j{n}": 0.1 for n in range(6)})
+
+    async def work(watcher: Watcher) -> list[Any]:
+        waits = [watcher.ended(f"j{n}", 1, 1e6) for n in range(6)]
+        return await asyncio.gather(watcher.ended("long", 60, 1e6), *waits)
+
+    assert all(report.progress is Progress.COMPLETED for report in run(engine, work))
+
+
 def test_a_job_past_its_time_is_looked_at_once() -> None:
-    found = run(Engine({"j": 0}), lambda watcher: watcher.ended("j", 60, age_s=1e6))
+    found = run(Engine({"j": 0}), lambda watcher: watcher.ended("j", 1, 60, age_s=1e6))
     assert found.job_id == "j"
 
 
 def test_a_job_the_engine_has_lost_is_told() -> None:
     engine = Engine({})
     with pytest.raises(RenderFailed, match="paper does not know job j"):
-        run(engine, lambda watcher: watcher.ended("j", 60))
+        run(engine, lambda watcher: watcher.ended("j", 1, 60))
     assert len(engine.calls) == 5
 
 
@@ -154,10 +165,10 @@ def test_who_no_longer_waits_is_forgotten() -> None:
     engine = Engine({"a": 1e9, "b": 0.2})
 
     async def work(watcher: Watcher) -> None:
-        waiting: Coroutine[Any, Any, JobReport] = watcher.ended("a", 60)
+        waiting: Coroutine[Any, Any, JobReport] = watcher.ended("a", 1, 60)
         with suppress(TimeoutError):
             await asyncio.wait_for(waiting, 0.1)
-        await watcher.ended("b", 60)
+        await watcher.ended("b", 1, 60)
 
     run(engine, work)
     assert engine.calls[-1] == ["b"]
