@@ -27,6 +27,13 @@ class Engine:
     hears_s: float
     remote: RemoteEngine | None
 
+    def objection(self, width: int, height: int) -> str:
+        """Why the engine would refuse every film of this size, in words; nothing if it would not.
+
+        An engine on this machine takes what can be decoded.
+        """
+        return "" if self.remote is None else self.remote.objection(width, height)
+
     @classmethod
     def chosen(cls, name: str, options: Mapping[str, Any]) -> Engine:
         """The installed engine of that name.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from prefect import flow
 
@@ -11,19 +10,22 @@ from flows.approval import keep_to_budget
 from flows.progress import progress
 from flows.render import render_segments
 from flows.request import BulkRequest
+from lipsync_core.errors import InputError
 from lipsync_core.jobs.budget import Quote, quote
+from lipsync_core.jobs.manifest import Source
 from lipsync_core.media.probe import probe
 from lipsync_core.plan import write_plan
 from lipsync_core.report.summary import SegmentSummary, TimelineChecks
-from lipsync_core.stores import MediaRef, ref_of
+from lipsync_core.stores import MediaRef
 from tasks.check import check
+from tasks.fetch import at_hand
 from tasks.join import joined, publish
 from tasks.plan import plan
 from tasks.prepare import prepare
 from tasks.scan import scan
 from tasks.score import score_film
 from tasks.speech import lay_speech
-from tasks.values import Plan, ScannedFilm, Speech
+from tasks.values import Plan, ScannedFilm, Speech, store_at
 
 
 @dataclass
@@ -45,16 +47,18 @@ class FilmOutcome:
 
 
 @flow(name="film", flow_run_name="{name}", persist_result=False)
-def dub_film(name: str, video: Path, audio: Path, request: BulkRequest) -> FilmOutcome:
-    """Probe, scan, plan, quote, render, verify, repair, join and check one film."""
+def dub_film(name: str, video: Source, audio: Source, request: BulkRequest) -> FilmOutcome:
+    """Fetch, probe, scan, plan, quote, render, verify, repair, join and check one film."""
     store, folder = request.store_root, request.out / name
-    info = probe(video)
     prepare(folder, store)
+    source, sound = at_hand(video, store), at_hand(audio, store)
+    info = probe(store_at(store).path(source))
+    if objection := request.engine.objection(info.width, info.height):
+        raise InputError(f"{name}: {objection}")
 
     progress.stage("scan", "looking for scenes and faces", of=info.frames, unit="frames")
-    source = ref_of(video)
     film = scan(source, request.detector, store).at(source)
-    speech = lay_speech(ref_of(audio), info.frames, str(info.frame_rate), store)
+    speech = lay_speech(sound, info.frames, str(info.frame_rate), store)
 
     progress.stage("plan", "planning segments")
     cuts, kinds = request.given_cuts(info.frames)

@@ -5,25 +5,33 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
+from blocks.addresses import expect
 from blocks.bucket import opened_bucket
 from blocks.credentials import secrets_for
 from blocks.form import Form, installed
 from blocks.settings import LipsyncSettings
 from flows.engine import Engine
+from flows.numbers import numbers_in
 from lipsync_core import generators, sync
 from lipsync_core.errors import InputError
-from lipsync_core.jobs.manifest import Pair, read_manifest
+from lipsync_core.jobs.manifest import Pair, Source, read_manifest, source_of
 from lipsync_core.media.probe import probe, probe_audio
 from lipsync_core.media.scenes import read_cuts
 from lipsync_core.naming import film_folder
 from lipsync_core.plan import read_kinds
 from lipsync_core.stores.local import make_writable
 from lipsync_core.timeline import SpanKind
+
+# A file or an address in one box of a form.
+Place = Annotated[
+    Source, BeforeValidator(lambda given: source_of(given) if isinstance(given, str) else given),
+    WithJsonSchema({"type": "string"}),
+]  # fmt: skip
 
 # What the form's server refuses at once, beside the field that is missing.
 _PAIR_OR_MANIFEST: JsonDict = {
@@ -35,11 +43,23 @@ _PAIR_OR_MANIFEST: JsonDict = {
 class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     """Films and new speech in; films whose lips match out."""
 
-    video: Path | None = Field(None, title="Video", description="the film whose lips are to match")
-    audio: Path | None = Field(None, title="Audio", description="the new speech for it")
+    video: Place | None = Field(
+        None, title="Video", description="the film whose lips are to match: a file, or its address"
+    )
+    audio: Place | None = Field(
+        None, title="Audio", description="the new speech for it: a file, or its address"
+    )
     manifest: Path | None = Field(
         None, title="Manifest",
         description="instead of one film: a list of pairs (CSV, JSONL or VIDEOS/AUDIOS text)",
+    )  # fmt: skip
+    only: str | None = Field(
+        None, title="Films of the manifest",
+        description="which of its pairs, counted from 1: 3,5-8 [all]",
+    )  # fmt: skip
+    no_exists_check: bool = Field(
+        False, title="Do not look first",
+        description="start without looking whether every file is there",
     )  # fmt: skip
     out: Path = Field(
         Path("out"), title="Output folder",
@@ -52,6 +72,11 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     options: str | None = Field(
         None, title="Engine options",
         description="options of the engine, if it has some: model=lipsync-2-pro temperature=0.3",
+    )  # fmt: skip
+    keep_asd: bool = Field(
+        False, title="Active speaker",
+        description="the engine must find the active speaker itself; where it cannot, the segment "
+        "is refused and nothing else is tried",
     )  # fmt: skip
     scorer: str = Field(
         "landmark", title="Scorer", description="what measures lips against sound",
@@ -124,6 +149,8 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
             raise ValueError("--end must lie after --start")
         if self.cuts is not None and self.manifest is not None:
             raise ValueError("--cuts goes with one film: give --video and --audio")
+        if self.only is not None and self.manifest is None:
+            raise ValueError("--only goes with --manifest")
         return self
 
     def with_settings(self) -> Self:
@@ -142,13 +169,21 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
             InputError: the manifest or a file it names is unusable.
         """
         if self.manifest is not None:
-            return read_manifest(self.manifest)
+            pairs = read_manifest(self.manifest, check_files=not self.no_exists_check)
+            return self._chosen(pairs)
         assert self.video is not None
         assert self.audio is not None
-        for path in (self.video, self.audio):
-            if not path.is_file():
-                raise InputError(f"no such file: {path}")
-        return [Pair(self.video, self.audio, film_folder(self.video.stem), 0)]
+        for source in (self.video, self.audio):
+            if isinstance(source, Path) and not source.is_file():
+                raise InputError(f"no such file: {source}")
+        return [Pair(self.video, self.audio, film_folder(Path(self.video.name).stem), 0)]
+
+    def _chosen(self, pairs: list[Pair]) -> list[Pair]:
+        wanted = numbers_in(self.only or f"1-{len(pairs)}")
+        for number in wanted:
+            if not 1 <= number <= len(pairs):
+                raise InputError(f"there is no pair {number} in {self.manifest}: {len(pairs)} are")
+        return [pairs[number - 1] for number in wanted]
 
     def checked(self) -> Self:
         """This request with the settings in force; what cannot work is refused at once, before a
@@ -161,10 +196,13 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         pairs = request.pairs()
         request.check_engine()
         sync.load_scorer(request.scorer)
+        if not request.no_exists_check:
+            expect([source for pair in pairs for source in (pair.video, pair.audio)])
         if request.manifest is None:  # in a list of films, one bad film does not stop the others
-            film = probe(pairs[0].video)
-            probe_audio(pairs[0].audio)
-            request.given_cuts(film.frames)
+            if isinstance(request.video, Path):
+                request.given_cuts(probe(request.video).frames)
+            if isinstance(request.audio, Path):
+                probe_audio(request.audio)
         make_writable(request.out)
         make_writable(Path(request.store_root))
         return request
@@ -176,7 +214,8 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         Raises:
             InputError: there is no such engine, or it does not know such options.
         """
-        return Engine.chosen(self.generator, self.engine_options)
+        speaker = {"active_speaker_detection": "auto"} if self.keep_asd else {}
+        return Engine.chosen(self.generator, self.engine_options | speaker)
 
     @property
     def redone(self) -> frozenset[int]:
@@ -185,10 +224,7 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         Raises:
             InputError: not a list of numbers.
         """
-        words = [word.strip() for word in (self.redo or "").split(",") if word.strip()]
-        if not all(word.isdecimal() for word in words):
-            raise InputError(f"cannot render {self.redo} anew: write numbers of segments, as 7,12")
-        return frozenset(map(int, words))
+        return frozenset(numbers_in(self.redo or ""))
 
     def check_redone(self, rendered: list[int]) -> None:
         """Refuse to render anew what is not rendered at all.

@@ -28,6 +28,7 @@ from lipsync_core.services.sync_so.request import ASSET, AudioInput, GenerationR
 _USUAL_MINUTES = {
     "lipsync-1.9.0-beta": 1, "lipsync-2": 3, "lipsync-2-pro": 5, "react-1": 2, "sync-3": 15
 }  # fmt: skip
+_LARGEST = (4096, 2160)
 _WAITING = frozenset({"PENDING", "PROCESSING"})
 _QUEUE_S = 600.0
 _PATIENCE = 4
@@ -51,6 +52,15 @@ class SyncSo:
         except ValidationError as error:
             raise InputError(f"sync: {in_one_line(error)}") from error
         return found.model_dump(mode="json", exclude_none=True)
+
+    def objection(self, width: int, height: int) -> str:
+        """The service documents the largest picture it takes."""
+        longer, shorter = _LARGEST
+        if max(width, height) <= longer and min(width, height) <= shorter:
+            return ""
+        return (
+            f"the picture is {width}x{height}: sync takes {longer}x{shorter} at most, scale it down"
+        )
 
     def price_of(self, options: Mapping[str, Any]) -> str:
         """The model decides."""

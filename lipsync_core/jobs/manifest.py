@@ -21,8 +21,9 @@ The lists are the form of the earlier bulk toolkit for Sync.so; as there, blank 
 ``._`` files that macOS scatters are passed over. Unlike there, a path given twice counts twice,
 so one speech may go with many films. ``VIDEOS:`` and ``VIDEOS = ["a.mp4", "b.mp4"]`` are read too.
 
-Relative paths are relative to the manifest's folder. Files are UTF-8, with or without a byte
-order mark, with any line ends. Every complaint names the file and the line.
+Relative paths are relative to the manifest's folder; what lies elsewhere is given by its address
+(``https://…``, ``s3://…``, ``supabase://…``). Files are UTF-8, with or without a byte order mark,
+with any line ends. Every complaint names the file and the line.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ from pathlib import Path
 
 from lipsync_core.errors import InputError
 from lipsync_core.naming import film_folder
+from lipsync_core.stores.address import Address, is_remote
 
 _COLUMNS = ("video", "audio", "name")
 _HEADER_RULE = "the first line must be video,audio or video,audio,name"
 
 _LIST_HEAD = re.compile(r"(VIDEOS|AUDIOS)\s*(?:[:=]\s*(.*)|(\[.*))?", re.IGNORECASE)
 _QUOTED = re.compile(r"""(["'])(.*?)\1""")
-_REMOTE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+Source = Path | Address
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,25 @@ class Pair:
     (for lists: the video's) line in the file, counted from 1.
     """
 
-    video: Path
-    audio: Path
+    video: Source
+    audio: Source
     name: str
     line: int
+
+
+def source_of(given: str, folder: Path = Path()) -> Source:
+    """What a text names: an address elsewhere, or a file seen from ``folder``.
+
+    Raises:
+        InputError: it looks like an address and is none.
+    """
+    return Address(given) if is_remote(given) else folder / given
 
 
 def read_manifest(path: Path, *, check_files: bool = True) -> list[Pair]:
     """The pairs of a manifest, in the order they are written.
 
-    With ``check_files`` every video and audio file must exist.
+    With ``check_files`` every video and audio file of this machine must exist.
 
     Raises:
         InputError: the manifest cannot be read, names no pairs, or has bad rows; the line tells
@@ -91,16 +104,17 @@ def examine_manifest(path: Path, *, check_files: bool = True) -> tuple[list[Pair
             problems.append(entry)
             continue
         wrong = list(_wrong(entry, path.parent, check_files))
-        video, audio = path.parent / entry.video, path.parent / entry.audio
-        place = (os.path.normpath(video), os.path.normpath(audio))
-        if not wrong and place in seen:
-            what = f"the same pair as line {seen[place]}: delete one of the two rows"
-            wrong = [_Problem(entry.line, what)]
         if wrong:
             problems += wrong
             continue
+        video, audio = (source_of(text, path.parent) for text in (entry.video, entry.audio))
+        place = _place(video), _place(audio)
+        if place in seen:
+            what = f"the same pair as line {seen[place]}: delete one of the two rows"
+            problems.append(_Problem(entry.line, what))
+            continue
         seen[place] = entry.line
-        name = film_folder(entry.name or video.stem, [pair.name for pair in pairs])
+        name = film_folder(entry.name or Path(video.name).stem, [pair.name for pair in pairs])
         pairs.append(Pair(video, audio, name, entry.line))
     if not pairs and not problems:
         raise InputError(f"{path.name} names no pairs: write a line video,audio, then one a film")
@@ -254,12 +268,19 @@ def _wrong(row: _Row, folder: Path, check_files: bool) -> Iterator[_Problem]:
     for kind, given in (("video", row.video), ("audio", row.audio)):
         if not given:
             yield _Problem(row.line, f"no {kind} given: add it or delete the row")
-        elif _REMOTE.match(given):
-            what = f"{given} is remote, and this version takes local files: download it first"
-            yield _Problem(row.line, what)
+        elif is_remote(given):
+            try:
+                Address(given)
+            except InputError as error:
+                yield _Problem(row.line, str(error))
         elif check_files and not _is_file(folder / given):
             what = f"no such {kind} file: {given}: correct the path or delete the row"
             yield _Problem(row.line, what)
+
+
+def _place(source: Source) -> str:
+    """The same text for what is the same file."""
+    return str(source) if isinstance(source, Address) else os.path.normpath(source)
 
 
 def _is_file(path: Path) -> bool:

@@ -80,6 +80,10 @@ class RemoteEngine(Protocol):
         """
         ...
 
+    def objection(self, width: int, height: int) -> str:
+        """Why every film of this many pixels would be refused; nothing if it would not be."""
+        ...
+
     def price_of(self, options: Mapping[str, Any]) -> str:
         """Which line of the price table holds (see :mod:`lipsync_core.jobs.budget`)."""
         ...

@@ -133,6 +133,24 @@ def lay_track(
     return Track(out, rate, channels, samples, given / rate)
 
 
+def sound_seconds(source: Path) -> float:
+    """How long the first sound stream of a file is, decoded: what a file says of itself is a guess.
+
+    Raises:
+        InputError: no sound, zero-length sound, or damaged sound.
+    """
+    with opened(source) as container:
+        if not container.streams.audio:
+            raise InputError(f"no audio stream in {source}: give a file with speech")
+        stream = container.streams.audio[0]
+        rate = stream.codec_context.sample_rate
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
+        samples = sum(map(len, _blocks(container, stream, resampler, rate)))
+    if not samples:
+        raise InputError(f"zero-length sound in {source}: give a file with speech")
+    return samples / rate
+
+
 def _blocks(
     container: av.container.InputContainer,
     stream: av.AudioStream,

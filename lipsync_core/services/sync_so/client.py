@@ -14,7 +14,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import SecretStr
 
-from lipsync_core.errors import OutcomeUnknown, RemoteRefused, RemoteUnavailable, writing
+from lipsync_core.errors import OutcomeUnknown, RemoteUnavailable
 from lipsync_core.services.sync_so.answers import Generation
 from lipsync_core.services.sync_so.assets import SyncAssets
 from lipsync_core.services.sync_so.batches import SyncBatches
@@ -22,14 +22,13 @@ from lipsync_core.services.sync_so.http import (
     BASE_URL,
     SyncHttp,
     an_object,
-    asking,
     listed,
     read_json,
 )
 from lipsync_core.services.sync_so.refusals import error_of
+from lipsync_core.services.web import download
 
 PAGE = 100  # generations in one answer at most
-_BLOCK_BYTES = 1 << 18
 
 
 class SyncClient:
@@ -125,23 +124,7 @@ class SyncClient:
             RemoteRefused: the address has died.
             RemoteUnavailable: the connection broke off.
         """
-        part = out.with_name(out.name + ".part")
-        try:
-            async with (
-                asking("fetching a result"),
-                self._http.elsewhere.stream("GET", url) as answer,
-            ):
-                if not answer.is_success:
-                    raise _dead_or_down(answer.status_code)
-                with writing(out), part.open("wb") as file:
-                    async for block in answer.aiter_raw(_BLOCK_BYTES):
-                        file.write(block)
-                    size = file.tell()
-            _expect(size, answer.headers.get("Content-Length"))
-            with writing(out):
-                part.replace(out)
-        finally:
-            part.unlink(missing_ok=True)
+        await download(self._http.elsewhere, url, out, "the result of a job of Sync.so")
 
     # Prices
 
@@ -177,14 +160,3 @@ class SyncClient:
         path = "/v2/organizations/webhook/secret"
         answer = an_object(await self._http.get(path, "asking for the webhook secret"))
         return SecretStr(str(answer.get("secret", "")))
-
-
-def _dead_or_down(status: int) -> Exception:
-    if status in (408, 429) or status >= 500:
-        return RemoteUnavailable(f"Sync.so, fetching a result: not now ({status})")
-    return RemoteRefused(f"the address of a result has died ({status})", str(status))
-
-
-def _expect(size: int, told: str | None) -> None:
-    if told is not None and told.isdigit() and int(told) != size:
-        raise RemoteUnavailable(f"Sync.so, fetching a result: {size} of {told} bytes came")

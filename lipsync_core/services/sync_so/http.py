@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from lipsync_core.errors import RemoteUnavailable
 from lipsync_core.services.sync_so.refusals import error_of
+from lipsync_core.services.web import open_web
 
 BASE_URL = "https://api.sync.so"
 _TIMEOUT = httpx.Timeout(60, connect=15, write=300)
@@ -27,7 +28,7 @@ class SyncHttp:
             base_url=base_url.rstrip("/"), headers={"x-api-key": key.get_secret_value()},
             timeout=_TIMEOUT, limits=httpx.Limits(max_connections=32),
         )  # fmt: skip
-        self.elsewhere = httpx.AsyncClient(timeout=_TIMEOUT, follow_redirects=True)
+        self.elsewhere = open_web()
 
     async def aclose(self) -> None:
         """Let the connections go."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lipsync_core.errors import InputError
 from lipsync_core.jobs.manifest import Pair, examine_manifest, read_manifest
+from lipsync_core.stores.address import Address
 
 Write = Callable[..., Path]
 
@@ -167,13 +168,23 @@ def test_a_bad_row_is_named_by_file_and_line(write: Write, text: str, message: s
 
 @pytest.mark.parametrize("address", ["https://cdn.example/a.mp4", "s3://films/a.mp4", "HTTP://x/y"])
 @pytest.mark.parametrize("form", ["video,audio\n{},a.wav", "VIDEOS\n{}\nAUDIOS\na.wav"])
-def test_a_remote_address_is_refused_whether_files_are_checked_or_not(
-    write: Write, address: str, form: str
-) -> None:
-    for check_files in (True, False):
-        message = complaint(write(form.format(address)), check_files=check_files)
-        assert message.startswith("films.csv line 2: ")
-        assert f"{address} is remote, and this version takes local files" in message
+def test_a_film_may_lie_elsewhere(write: Write, address: str, form: str) -> None:
+    [pair] = read_manifest(write(form.format(address)))
+    assert pair.video == Address(address)
+    assert pair.name == Path(address).stem
+
+
+@pytest.mark.parametrize("address", ["ftp://cdn.example/a.mp4", "file:///a.mp4", "s3://films"])
+def test_an_address_nothing_can_be_fetched_from_is_refused(write: Write, address: str) -> None:
+    message = complaint(write(f"video,audio\n{address},a.wav"), check_files=False)
+    assert message.startswith(f"films.csv line 2: {address} is no address of a file")
+
+
+def test_the_same_film_signed_twice_is_the_same_film(write: Write) -> None:
+    row = "https://cdn.example/a.mp4?signature={},a.wav\n"
+    assert "line 3: the same pair as line 2" in complaint(
+        write("video,audio\n" + row.format("one") + row.format("two"))
+    )
 
 
 def test_the_first_problem_is_told_and_the_others_are_counted(write: Write) -> None:
