@@ -5,6 +5,7 @@ anything when it is imported.
 """
 
 from blocks.settings import LipsyncSettings
+from blocks.supabase import SupabaseCredentials
 from blocks.sync_so import SyncSoCredentials
 
-__all__ = ["LipsyncSettings", "SyncSoCredentials"]
+__all__ = ["LipsyncSettings", "SupabaseCredentials", "SyncSoCredentials"]

@@ -1,4 +1,9 @@
-"""Buckets by name: the *S3 Bucket* blocks of prefect-aws, for people who enter keys in the UI."""
+"""Buckets by name, with the keys a person entered once.
+
+``s3://bucket/folder`` and ``supabase://bucket/folder`` find theirs in the environment, the latter
+in the block *Supabase Credentials* before; ``s3-bucket/NAME`` is an *S3 Bucket* block of
+prefect-aws.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +13,40 @@ import httpx
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
+from blocks.credentials import secrets_of
 from lipsync_core.errors import InputError
 from lipsync_core.stores.public import PublicStore, public_store
 
 _BLOCK = "s3-bucket/"
+_SUPABASE = "supabase://"
 
 
 def opened_bucket(where: str) -> PublicStore:
-    """The store at ``s3://bucket/folder``, or in the block ``s3-bucket/NAME``.
+    """The store at ``s3://bucket/folder`` or ``supabase://bucket/folder``, or in the block
+    ``s3-bucket/NAME``.
 
     Raises:
         InputError: there is none, or its settings cannot be.
     """
-    if not where.startswith(_BLOCK):
-        return public_store(where)
+    if where.startswith(_SUPABASE):
+        return _on_supabase(where)
+    if where.startswith(_BLOCK):
+        return _in_block(where)
+    return public_store(where)
+
+
+def _on_supabase(where: str) -> PublicStore:
+    bucket, _, prefix = where.removeprefix(_SUPABASE).partition("/")
+    if not bucket:
+        raise InputError(f"cannot upload to {where}: write supabase://bucket/folder")
+    found = secrets_of("supabase", ("SUPABASE_URL", "SUPABASE_KEY"))
+    from lipsync_core.stores.supabase import SupabaseStore  # here: a library behind it loads slowly
+
+    url = found["SUPABASE_URL"].get_secret_value()
+    return SupabaseStore(bucket, prefix, url=url, key=found["SUPABASE_KEY"])
+
+
+def _in_block(where: str) -> PublicStore:
     try:
         from prefect_aws import MinIOCredentials, S3Bucket  # here, since it loads slowly
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""What an engine elsewhere needs to be spoken to: from its block, else from the environment.
+"""What an engine or a store elsewhere needs: from its block, else from the environment.
 
 The block is the one called ``default``, and is asked for only where a Prefect server is configured
 (``PREFECT_API_URL``). The environment is joined by a file ``.env`` in the working directory.
@@ -7,7 +7,7 @@ The block is the one called ``default``, and is asked for only where a Prefect s
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 import httpx
@@ -17,11 +17,12 @@ from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
 from blocks.settings import DEFAULT_BLOCK
+from blocks.supabase import SupabaseCredentials
 from blocks.sync_so import SyncSoCredentials
 from lipsync_core.errors import InputError
 from lipsync_core.jobs.remote import RemoteEngine
 
-BLOCKS: Mapping[str, type[Block]] = {"sync": SyncSoCredentials}
+BLOCKS: Mapping[str, type[Block]] = {"sync": SyncSoCredentials, "supabase": SupabaseCredentials}
 
 
 def secrets_for(engine: RemoteEngine) -> dict[str, SecretStr]:
@@ -30,25 +31,34 @@ def secrets_for(engine: RemoteEngine) -> dict[str, SecretStr]:
     Raises:
         InputError: one it needs is nowhere.
     """
+    return secrets_of(engine.name, engine.needs, engine.knows)
+
+
+def secrets_of(
+    name: str, needs: Collection[str], knows: Collection[str] = ()
+) -> dict[str, SecretStr]:
+    """The secrets of an engine or a store: those it ``needs``, and those it ``knows`` if told.
+
+    Raises:
+        InputError: one it needs is nowhere.
+    """
     surroundings = dotenv_values(".env") | os.environ
     found = {
-        name: SecretStr(value)
-        for name in (*engine.needs, *engine.knows)
-        if (value := surroundings.get(name))
+        secret: SecretStr(value)
+        for secret in (*needs, *knows)
+        if (value := surroundings.get(secret))
     }
-    found |= _from_block(engine.name)
-    for name in engine.needs:
-        if name not in found:
-            kind = BLOCKS.get(engine.name)
+    found |= _from_block(name)
+    for secret in needs:
+        if secret not in found:
+            kind = BLOCKS.get(name)
             block = f", or make a block {kind._block_type_name} called default" if kind else ""
-            raise InputError(
-                f"{engine.name} needs {name}: set it in the environment or in .env{block}"
-            )
+            raise InputError(f"{name} needs {secret}: set it in the environment or in .env{block}")
     return found
 
 
-def _from_block(engine: str) -> dict[str, SecretStr]:
-    kind = BLOCKS.get(engine)
+def _from_block(name: str) -> dict[str, SecretStr]:
+    kind = BLOCKS.get(name)
     if kind is None or get_current_settings().api.url is None:
         return {}
     try:

@@ -22,7 +22,7 @@ from tasks.values import (
 
 @dataclass
 class Attempt:
-    """One segment: what was asked, what came of it."""
+    """One segment: what was asked, what came of it; ``instead_of`` what, if it is a fallback."""
 
     segment: PlannedSegment
     job: SegmentJob
@@ -32,6 +32,8 @@ class Attempt:
     reused: bool = False
     cost_usd: float = 0.0
     error: str = ""
+    may_be_resubmitted: bool = False
+    instead_of: Attempt | None = None
 
 
 @dataclass
@@ -42,6 +44,7 @@ class RenderedFilm:
     summaries: list[SegmentSummary] = field(default_factory=list)
     openings: dict[int, tuple[float | None, ...]] = field(default_factory=dict)
     looks: list[Looked] = field(default_factory=list)
+    to_resubmit: int = 0
 
 
 def first_attempts(
@@ -84,6 +87,7 @@ def collected(planned: Plan, attempts: list[Attempt]) -> RenderedFilm:
         attempt = by_index.get(segment.index)
         if attempt is not None:
             _tell(summary, attempt)
+            film.to_resubmit += attempt.may_be_resubmitted
             if attempt.rendered is not None:
                 film.clips.append(attempt.rendered)
             if attempt.looked is not None:
@@ -122,3 +126,9 @@ def _tell(summary: SegmentSummary, attempt: Attempt) -> None:
     good = Verdict.REPAIRED if repaired else Verdict.PASS
     summary.verdict = good if found.passes else Verdict.REVIEW
     summary.reason = found.reason
+    if (first := attempt.instead_of) is not None:
+        why = first.error or (first.judgement.reason if first.judgement else "")
+        summary.verdict = Verdict.FALLBACK
+        summary.attempts = first.job.attempt + 1
+        summary.cost_usd = first.cost_usd
+        summary.reason = f"{first.job.generator}: {why}"

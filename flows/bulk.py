@@ -8,6 +8,7 @@ A run may be killed at any moment; the same command goes on where it stopped.
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from prefect import flow
@@ -34,6 +35,8 @@ def bulk(request: BulkRequest) -> RunSummary:
     request = request.with_settings()
     pairs = request.pairs()
     prepare(request.out, request.store_root)
+    if not request.dry_run:
+        request.remember()
     finished: list[FilmOutcome] = []
     failed: list[FailedFilm] = []
     for pair in pairs:
@@ -48,6 +51,8 @@ def bulk(request: BulkRequest) -> RunSummary:
             else:
                 progress.say(f"{pair.name}: finished")
     again = command_line("bulk", request) if failed else None
+    if not failed and any(film.to_resubmit for film in finished):
+        again = f"python -m flows.resubmit {shlex.quote(str(request.out))}"
     return report(finished, failed, request.out, again, request.store_root)
 
 

@@ -47,7 +47,7 @@ def run_command(
     at once; it may give back another request to run instead.
     """
     given = vars(_parser(run, model, positional).parse_args(arguments))
-    as_json = given.pop("json")
+    as_json, is_verbose = given.pop("json"), given.pop("verbose")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as for Ctrl-C
     silence_logs()
     log = Path(tempfile.gettempdir()) / f"lipsync-{os.getuid()}.log"
@@ -57,7 +57,7 @@ def run_command(
             request = check(request) or request
         if hasattr(request, "store_root"):
             log = Path(request.store_root) / "run.log"
-        answer = take_terminal(log)
+        answer = take_terminal(log, is_verbose)
         with server_for_the_run() if isinstance(run, Flow) else contextlib.nullcontext():
             result = run(request)
     except ValidationError as error:
@@ -120,6 +120,7 @@ def _parser(
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object and nothing else"
     )
+    parser.add_argument("--verbose", action="store_true", help="tell what is logged on the way")
     return parser
 
 

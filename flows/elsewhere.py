@@ -16,15 +16,17 @@ from flows.attempts import Attempt
 from flows.engine import Engine
 from flows.progress import progress
 from flows.request import BulkRequest
+from flows.shared_limit import shared_limit
 from lipsync_core.errors import told
 from lipsync_core.jobs.dispatch import Dispatcher, dispatching
 from lipsync_core.jobs.lanes import Lanes
+from lipsync_core.jobs.ledger import Ledger
 from lipsync_core.sync.score import Scorer
 from tasks.conform import conform
 from tasks.cut_out import cut_out
-from tasks.order import latest_attempt, order
+from tasks.order import has_failed, latest_attempt, order
 from tasks.upload import upload
-from tasks.values import Speech, ledger_of
+from tasks.values import SegmentJob, Speech, ledger_of
 from tasks.verify import verify
 
 T = TypeVar("T")
@@ -43,20 +45,32 @@ async def _all(
     assert engine.remote is not None
     secrets = secrets_for(engine.remote)
     store = opened_bucket(request.upload) if request.upload else None
+    lanes = Lanes(request.max_lanes, shared=await shared_limit(engine.name))
     workers = asyncio.Semaphore(request.max_workers)
     with ledger_of(request.store_root) as ledger:
         for attempt in attempts:
-            is_new = attempt.segment.index in request.redone
-            number = request.attempt if is_new else latest_attempt(attempt.job, ledger)
-            attempt.job = attempt.job.model_copy(update={"attempt": number})
+            attempt.job = _numbered(attempt, ledger, request)
         async with (
             engine.remote.opened(engine.options, secrets) as jobs,
-            dispatching(jobs, ledger, Lanes(request.max_lanes), store) as dispatcher,
+            dispatching(jobs, ledger, lanes, store) as dispatcher,
         ):
             dispatcher.most_failures = request.max_failure_rate * len(attempts)
             await asyncio.gather(
                 *(_one(a, speech, engine, scorer, dispatcher, workers, request) for a in attempts)
             )
+        for attempt in attempts:
+            attempt.may_be_resubmitted = has_failed(attempt.job, ledger)
+
+
+def _numbered(attempt: Attempt, ledger: Ledger, request: BulkRequest) -> SegmentJob:
+    """The segment's job with the number of the attempt that this run makes or takes up."""
+    number = latest_attempt(attempt.job, ledger)
+    job = attempt.job.model_copy(update={"attempt": number})
+    if attempt.segment.index in request.redone:
+        number = request.attempt
+    elif request.failed_again and has_failed(job, ledger):
+        number += 1
+    return job.model_copy(update={"attempt": number})
 
 
 async def _one(
@@ -78,9 +92,10 @@ async def _one(
         parts = await here(cut_out, job, speech.master)
         account = request.upload or dispatcher.engine.account
         kept = await upload(parts, account, dispatcher=dispatcher, store=store)
-        state: Any = await order(
-            job, kept, engine.price.usd, dispatcher=dispatcher, store=store, return_state=True
-        )  # type: ignore[misc]  # Prefect's types do not know that an async task is awaited
+        async with dispatcher.lanes.row():
+            state: Any = await order(
+                job, kept, engine.price.usd, dispatcher=dispatcher, store=store, return_state=True
+            )  # type: ignore[misc]  # Prefect's types do not know that an async task is awaited
         returned = await state.aresult()
         attempt.cost_usd = returned.cost_usd
         attempt.reused = state.name == "Cached" or not returned.placed_now

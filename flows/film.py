@@ -40,6 +40,7 @@ class FilmOutcome:
     final: MediaRef | None = None
     checks: TimelineChecks | None = None
     segments: list[SegmentSummary] = field(default_factory=list)
+    to_resubmit: int = 0
     openings: dict[int, tuple[float | None, ...]] = field(default_factory=dict)
     source_score: dict[str, object] | None = None
     film_score: dict[str, object] | None = None
@@ -75,6 +76,7 @@ def dub_film(name: str, video: Source, audio: Source, request: BulkRequest) -> F
 
     rendered = render_segments(film, speech, planned, request)
     outcome.segments, outcome.openings = rendered.summaries, rendered.openings
+    outcome.to_resubmit = rendered.to_resubmit
 
     progress.stage("join", "joining the film", of=info.frames, unit="frames")
     draft = joined(film.video, rendered.clips, speech, folder, store)

@@ -24,7 +24,8 @@ from tasks.verify import verify
 def render_segments(
     film: ScannedFilm, speech: Speech, planned: Plan, request: BulkRequest
 ) -> RenderedFilm:
-    """Render every lipsync segment, judge it, and repair once what a shift can repair.
+    """Render every lipsync segment, judge it, and repair once what a shift can repair, or fall
+    back to another engine.
 
     Raises:
         RenderFailed: more segments failed than the request allows.
@@ -36,7 +37,7 @@ def render_segments(
     _give_up_beyond(request.max_failure_rate, attempts)
     _judge(attempts, attempts, scorer)
     if engine.remote is not None:  # to shift a mouth there would mean to pay for it again
-        return collected(planned, attempts)
+        return collected(planned, _fallen_back(attempts, film, speech, planned, request))
 
     repairs = [
         Attempt(a.segment, a.job.model_copy(
@@ -51,9 +52,35 @@ def render_segments(
     return collected(planned, newest(attempts, good))
 
 
+def _fallen_back(
+    attempts: list[Attempt],
+    film: ScannedFilm,
+    speech: Speech,
+    planned: Plan,
+    request: BulkRequest,
+) -> list[Attempt]:
+    """The attempts, and in place of those that are not good what the engine for that made of them,
+    where it did better."""
+    poor = {a.segment.index: a for a in attempts if not (a.judgement and a.judgement.passes)}
+    if request.fallback is None or not poor:
+        return attempts
+    engine, scorer = Engine.chosen(request.fallback, {}), load_scorer(request.scorer)
+    tries = [
+        attempt
+        for attempt in first_attempts(film, speech, planned, engine, request.store_root)
+        if attempt.segment.index in poor
+    ]
+    _render_and_look(tries, "fall back", engine, scorer, speech, request)
+    _judge(tries, newest(attempts, tries), scorer)
+    good = [attempt for attempt in tries if attempt.judgement and attempt.judgement.passes]
+    for attempt in good:
+        attempt.instead_of = poor[attempt.segment.index]
+    return newest(attempts, good)
+
+
 def _render_and_look(
     attempts: list[Attempt],
-    stage: Literal["render", "repair"],
+    stage: Literal["render", "repair", "fall back"],
     engine: Engine,
     scorer: Scorer,
     speech: Speech,
@@ -61,8 +88,8 @@ def _render_and_look(
 ) -> None:
     if not attempts:
         return
-    where = "" if engine.remote is None else f" by {engine.name}"
-    doing = "rendering mouths" if stage == "render" else "taking out offsets"
+    where = "" if engine.remote is None and stage != "fall back" else f" by {engine.name}"
+    doing = "taking out offsets" if stage == "repair" else "rendering mouths"
     progress.stage(stage, doing + where, of=len(attempts), unit="segments")
     if engine.remote is not None:
         render_elsewhere(attempts, speech, engine, scorer, request)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import Field, PlainValidator, ValidationError, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
 from blocks.addresses import expect
@@ -18,20 +19,29 @@ from blocks.settings import LipsyncSettings
 from flows.engine import Engine
 from flows.numbers import numbers_in
 from lipsync_core import generators, sync
-from lipsync_core.errors import InputError
+from lipsync_core.errors import InputError, writing
 from lipsync_core.jobs.manifest import Pair, Source, read_manifest, source_of
 from lipsync_core.media.probe import probe, probe_audio
 from lipsync_core.media.scenes import read_cuts
 from lipsync_core.naming import film_folder
 from lipsync_core.plan import read_kinds
+from lipsync_core.stores.address import Address
 from lipsync_core.stores.local import make_writable
 from lipsync_core.timeline import SpanKind
 
-# A file or an address in one box of a form.
-Place = Annotated[
-    Source, BeforeValidator(lambda given: source_of(given) if isinstance(given, str) else given),
-    WithJsonSchema({"type": "string"}),
-]  # fmt: skip
+REMEMBERED = "request.json"
+
+
+def _placed(given: Any) -> Source:
+    """A file or an address, from one box of a form."""
+    if isinstance(given, (Path, Address)):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("give a file or an address")
+    return source_of(given)
+
+
+Place = Annotated[Source, PlainValidator(_placed), WithJsonSchema({"type": "string"})]
 
 # What the form's server refuses at once, beside the field that is missing.
 _PAIR_OR_MANIFEST: JsonDict = {
@@ -73,6 +83,11 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         None, title="Engine options",
         description="options of the engine, if it has some: model=lipsync-2-pro temperature=0.3",
     )  # fmt: skip
+    fallback: str | None = Field(
+        None, title="Fallback",
+        description="engine of this machine for segments that an engine elsewhere failed at: "
+        "rewrite",
+    )  # fmt: skip
     keep_asd: bool = Field(
         False, title="Active speaker",
         description="the engine must find the active speaker itself; where it cannot, the segment "
@@ -108,8 +123,9 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     )  # fmt: skip
     upload: str | None = Field(
         None, title="Upload to",
-        description="where an engine elsewhere fetches its segments: s3://bucket/folder, or "
-        "s3-bucket/NAME for an S3 Bucket block [a store of the engine's own]",
+        description="where an engine elsewhere fetches its segments: s3://bucket/folder, "
+        "supabase://bucket/folder, or s3-bucket/NAME for an S3 Bucket block [a store of the "
+        "engine's own]",
     )  # fmt: skip
     max_lanes: int = Field(
         15, ge=1, le=1000, title="Lanes",
@@ -124,6 +140,10 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     attempt: int = Field(
         2, ge=2, le=9, title="Attempt",
         description="which attempt at those segments it is; the same number is never paid twice",
+    )  # fmt: skip
+    failed_again: bool = Field(
+        False, title="Order failed ones again",
+        description="give every segment that an engine elsewhere failed to render a new attempt",
     )  # fmt: skip
     budget: float | None = Field(
         None, ge=0, title="Budget", description="US dollars this run may cost at most"
@@ -184,6 +204,39 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
             if not 1 <= number <= len(pairs):
                 raise InputError(f"there is no pair {number} in {self.manifest}: {len(pairs)} are")
         return [pairs[number - 1] for number in wanted]
+
+    def remember(self) -> None:
+        """Write this request beside its films, for ``flows.resubmit``; without any signature.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        path, part = self.out / REMEMBERED, self.out / f"{REMEMBERED}.part"
+        places = {
+            name: place.resolve()
+            for name in ("video", "audio", "manifest", "cuts")
+            if isinstance(place := getattr(self, name), Path)
+        }
+        store = str(Path(self.store).resolve()) if self.store else None
+        whole = self.model_copy(update=places | {"store": store, "redo": None, "attempt": 2})
+        with writing(path):
+            part.write_text(whole.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            part.replace(path)
+
+    @classmethod
+    def remembered(cls, folder: Path) -> Self:
+        """The request of the run that wrote into a folder.
+
+        Raises:
+            InputError: there was none.
+        """
+        try:
+            return cls.model_validate_json((folder / REMEMBERED).read_bytes())
+        except (OSError, ValidationError) as error:
+            raise InputError(
+                f"{folder} holds no run ({REMEMBERED} is missing or damaged): name its output "
+                "folder"
+            ) from error
 
     def checked(self) -> Self:
         """This request with the settings in force; what cannot work is refused at once, before a
@@ -257,16 +310,21 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         """Refuse an engine that cannot work before anything is started.
 
         Raises:
-            InputError: no such engine, unknown options, or a secret it needs is nowhere.
+            InputError: no such engine, unknown options, or a secret or bucket it needs is nowhere.
+            RemoteRefused: the keys of the bucket are not good.
+            RemoteUnavailable: the bucket does not answer now.
         """
         if self.redone and self.engine.remote is None:
             raise InputError(f"{self.generator} renders the same again: leave out --redo")
         if (remote := self.engine.remote) is not None:
             secrets_for(remote)
             if self.upload:
-                opened_bucket(self.upload)
-        elif self.upload:
-            raise InputError(f"{self.generator} works on this machine: leave out --upload")
+                asyncio.run(opened_bucket(self.upload).verify())
+            if self.fallback and Engine.chosen(self.fallback, {}).remote is not None:
+                raise InputError(f"{self.fallback} is paid, too: name an engine of this machine")
+        elif self.upload or self.fallback:
+            unused = "--upload" if self.upload else "--fallback"
+            raise InputError(f"{self.generator} works on this machine: leave out {unused}")
 
     def given_cuts(self, frames: int) -> tuple[list[int] | None, dict[int, SpanKind]]:
         """The cuts and kinds of the person's own list for a film of so many frames, if any.

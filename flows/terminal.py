@@ -21,12 +21,12 @@ def silence_logs() -> None:
     logging.captureWarnings(True)
 
 
-def take_terminal(log: Path) -> TextIO:
+def take_terminal(log: Path, is_verbose: bool = False) -> TextIO:
     """Send all that is written to descriptors 1 and 2 to ``log``, and all log lines, too.
 
     C++ libraries and child processes know nothing of Python's streams, so the descriptors are
-    moved. ``sys.stderr`` goes on to the terminal. What comes back is the standard output as it
-    was, for the answer of the command.
+    moved. ``sys.stderr`` goes on to the terminal, and gets the log lines, too, if ``is_verbose``.
+    What comes back is the standard output as it was, for the answer of the command.
 
     Raises:
         StorageError: the log cannot be written.
@@ -43,19 +43,23 @@ def take_terminal(log: Path) -> TextIO:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
     sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
-    handler = logging.StreamHandler(sys.stdout)
     line = "%(asctime)s %(levelname)s {} - %(message)s".format
-    handler.setFormatter(
-        PrefectFormatter(
-            line("%(name)s"), flow_run_fmt=line("flow %(flow_run_name)s"),
-            task_run_fmt=line("task %(task_run_name)s"),
-        )
+    form = PrefectFormatter(
+        line("%(name)s"), flow_run_fmt=line("flow %(flow_run_name)s"),
+        task_run_fmt=line("task %(task_run_name)s"),
     )  # fmt: skip
-    _log_to(handler)
+    handlers = [logging.StreamHandler(stream) for stream in _streams(is_verbose)]
+    for handler in handlers:
+        handler.setFormatter(form)
+    _log_to(*handlers)
     return answer
 
 
-def _log_to(handler: logging.Handler) -> None:
+def _streams(is_verbose: bool) -> list[TextIO]:
+    return [sys.stdout, sys.stderr] if is_verbose else [sys.stdout]
+
+
+def _log_to(*handlers: logging.Handler) -> None:
     """Prefect's console handlers give way; those that send lines to its server stay."""
     for name in ("", "prefect._internal"):
-        logging.getLogger(name).handlers = [handler]
+        logging.getLogger(name).handlers = list(handlers)

@@ -8,8 +8,8 @@ import time
 
 from prefect import task
 
-from lipsync_core.jobs.dispatch import Dispatcher, Quoted
-from lipsync_core.jobs.ledger import Ledger
+from lipsync_core.jobs.dispatch import MOST_ATTEMPTS, Dispatcher, Quoted
+from lipsync_core.jobs.ledger import JobStatus, Ledger
 from lipsync_core.jobs.remote import Order
 from tasks.policy import CACHED, content_key
 from tasks.values import Kept, Returned, SegmentJob, store_at
@@ -39,8 +39,15 @@ def latest_attempt(job: SegmentJob, ledger: Ledger) -> int:
     return number
 
 
-def _placed_key(job: SegmentJob) -> str:
-    return Order(order_key(job), "", "", 0, 0).attempt(1).key
+def has_failed(job: SegmentJob, ledger: Ledger) -> bool:
+    """Whether the attempt was ordered, and failed as often as it is tried."""
+    entries = [ledger.get(_placed_key(job, number)) for number in range(1, MOST_ATTEMPTS + 1)]
+    placed = [entry for entry in entries if entry is not None]
+    return bool(placed) and placed[-1].status is JobStatus.FAILED
+
+
+def _placed_key(job: SegmentJob, number: int = 1) -> str:
+    return Order(order_key(job), "", "", 0, 0).attempt(number).key
 
 
 @task(

@@ -9,24 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 RAISE_AFTER = 3  # times the limit: so many successes in a row open another lane
+_IN_ROW = 2  # for each lane: one job that is under way, one that is next
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 
 class Lanes:
-    """Slots for jobs, at most ``most`` and at least one."""
+    """Slots for jobs, at most ``most`` and at least one.
 
-    def __init__(self, most: int, seed: int | None = None) -> None:
+    ``shared`` gives what else must be held while a job is under way: a limit that others keep, too.
+    """
+
+    def __init__(
+        self,
+        most: int,
+        seed: int | None = None,
+        shared: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    ) -> None:
+        self._shared = shared
         self.most = self.limit = max(1, most)
         self.under_way = 0
         self._good = 0
         self._pause_s = FIRST_PAUSE_S
         self._quiet_until = 0.0
         self._changed = asyncio.Condition()
+        self._row = asyncio.Semaphore(_IN_ROW * self.most)
         self._random = random.Random(seed)
+
+    @asynccontextmanager
+    async def row(self) -> AsyncIterator[None]:
+        """Stand in the row for a slot, which is short: what cannot begin soon need not be got
+        ready, and a thousand jobs that are would hold up the first."""
+        async with self._row:
+            yield
 
     @asynccontextmanager
     async def lane(self) -> AsyncIterator[None]:
@@ -35,7 +53,8 @@ class Lanes:
             await self._changed.wait_for(lambda: self.under_way < self.limit)
             self.under_way += 1
         try:
-            yield
+            async with self._shared():
+                yield
         finally:
             async with self._changed:
                 self.under_way -= 1

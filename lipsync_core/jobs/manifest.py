@@ -33,11 +33,11 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipsync_core.errors import InputError
+from lipsync_core.errors import InputError, writing
 from lipsync_core.naming import film_folder
 from lipsync_core.stores.address import Address, is_remote
 
@@ -120,6 +120,24 @@ def examine_manifest(path: Path, *, check_files: bool = True) -> tuple[list[Pair
         raise InputError(f"{path.name} names no pairs: write a line video,audio, then one a film")
     problems.sort(key=lambda problem: problem.line)
     return pairs, [f"{path.name} line {problem.line}: {problem.text}" for problem in problems]
+
+
+def write_lists(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
+    """Write pairs of a video and an audio as two lists; the file appears whole or not at all.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    videos, audios = zip(*pairs, strict=True)
+    text = "\n".join(["VIDEOS", *videos, "", "AUDIOS", *audios, ""])
+    part = path.with_name(path.name + ".part")
+    try:
+        with writing(path):
+            part.touch(mode=0o600)  # addresses in it may open the files to whoever reads it
+            part.write_text(text, encoding="utf-8")
+            part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,20 @@ _KINDS = {
 class PublicStore(Protocol):
     """Keeps bytes under the hash of their content, where the whole world can be let in to fetch.
 
-    Both methods raise RemoteUnavailable where trying again can help, and RemoteRefused or
+    All methods raise RemoteUnavailable where trying again can help, and RemoteRefused or
     InputError where it cannot.
     """
 
     name: str
+
+    async def verify(self) -> None:
+        """Ask, free of charge, whether the store can be used.
+
+        Raises:
+            InputError: there is none, or its settings cannot be.
+            RemoteRefused: these keys may not use it.
+        """
+        ...
 
     async def publish(self, path: Path, sha256: str) -> str:
         """Hand a finished file over; its URI (``s3://bucket/key``). Nothing is ever overwritten,
@@ -63,7 +72,7 @@ def public_store(where: str) -> PublicStore:
     """
     scheme, _, rest = where.partition("://")
     if scheme != "s3" or not rest:
-        raise InputError(f"cannot upload to {where}: write s3://bucket/folder")
+        raise InputError(f"cannot upload to {where}: write s3://bucket/folder or supabase://…")
     from lipsync_core.stores.s3 import S3Store  # here, since the library behind it loads slowly
 
     bucket, _, prefix = rest.partition("/")

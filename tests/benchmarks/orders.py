@@ -66,7 +66,10 @@ async def _kept(dispatcher: Dispatcher, folder: Path) -> Kept:
 
 async def _one(number: int, kept: Kept, dispatcher: Dispatcher, folder: Path) -> str:
     try:
-        await order(_job(number), kept, 0.002, dispatcher=dispatcher, store=str(folder / "store"))
+        async with dispatcher.lanes.row():
+            await order(
+                _job(number), kept, 0.002, dispatcher=dispatcher, store=str(folder / "store")
+            )
     except Exception as error:
         return type(error).__name__
     return "fetched"

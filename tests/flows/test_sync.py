@@ -6,16 +6,20 @@ import json
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from postgres import postgres_url
 from prefect_server import PrefectServer
-from real_command import Command, Ran
+from real_command import LIMIT_S, Command, Ran
 from swift_server import running_swift
 from sync_service import SyncService
 
 from lipsync_core.demo.film import DemoFilm
+from lipsync_core.jobs.ledger import Ledger
 from lipsync_core.report.summary import FilmSummary, SegmentSummary, Verdict
 from lipsync_core.timeline import SpanKind
 
@@ -188,6 +192,109 @@ def test_a_segment_is_rendered_anew_and_that_is_paid_once(
     assert "segment 2 is none of those that are rendered: [0, 1]" in wrong.err
 
 
+def test_what_fails_elsewhere_can_be_rendered_here_and_is_told(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    service.next("rejected")
+    ran = dub(
+        command, service, short_film, "--cuts", segments(tmp_path, 2), "--out", tmp_path / "out",
+        "--fallback", "rewrite", "--max-lanes", "1",
+    )  # fmt: skip
+    found = rendered(ran.summary.films[0])  # the service renders nothing new: both must fall back
+    assert [s.verdict for s in found] == [Verdict.FALLBACK] * 2, ran.err
+    assert {s.generator for s in found} == {"rewrite"}
+    assert sorted(s.reason.split(":")[1].strip() for s in found) == [
+        "nothing was changed", "sync refused",
+    ]  # fmt: skip
+    assert sorted(bool(s.cost_usd) for s in found) == [False, True]
+    assert ran.code == 0
+
+
+def test_what_failed_is_ordered_once_more(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    service.next("failed_transient", 3)
+    failed = dub(command, service, short_film, "--out", out, "--max-failure-rate", "1")
+    assert failed.code == 1
+    assert failed.summary.next_command == f"python -m flows.resubmit {out}"
+    assert service.bill == []
+    known = command.given(**service.environment)
+    ran = known(out, "--json", module="flows.resubmit")
+    assert [s.attempts for s in rendered(ran.summary.films[0])] == [2], ran.err
+    assert len(service.bill) == 1
+    again = known(out, "--json", module="flows.resubmit")
+    assert again.summary.next_command is None
+    assert len(service.bill) == 1
+    nothing = known(tmp_path, module="flows.resubmit")
+    assert nothing.code == 2
+    assert "holds no run" in nothing.err
+
+
+def test_what_was_refused_is_never_ordered_again(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    service.next("rejected")
+    dub(command, service, short_film, "--out", out, "--max-failure-rate", "1")
+    command.given(**service.environment)(out, module="flows.resubmit")
+    assert len(service.every_job) == 1
+
+
+def test_the_active_speaker_is_asked_for_or_the_run_refused(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    model = ("--options", "model=lipsync-1.9.0-beta", "--keep-asd")
+    wrong = dub(command, service, short_film, "--out", out, *model)
+    assert wrong.code == 2
+    assert "lipsync-1.9.0-beta does not know active_speaker_detection" in wrong.err
+    dub(command, service, short_film, "--out", out, "--keep-asd")
+    with closing(Ledger.in_folder(out / ".lipsync")) as ledger:
+        [entry] = ledger.entries()
+    assert entry.body["options"]["active_speaker_detection"] == {"auto_detect": True}
+
+
+def test_two_machines_with_one_ledger_share_their_jobs(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    known = command.given(**service.environment, LIPSYNC_LEDGER_URL=postgres_url())
+    cuts = segments(tmp_path, 3)
+    runs = [
+        known.start(
+            "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
+            "--cuts", cuts, "--out", tmp_path / machine, "--json",
+        )
+        for machine in ("one", "two")
+    ]  # fmt: skip
+    for run in runs:
+        out, err = run.communicate(timeout=LIMIT_S)
+        found = rendered(Ran(run.returncode, out, err).summary.films[0])
+        assert [s.cost_usd > 0 for s in found] == [True] * 3, err
+    assert len(service.every_job) == 3
+
+
+def test_a_limit_of_the_server_holds_for_all_its_runs(
+    command: Command,
+    server: PrefectServer,
+    service: SyncService,
+    short_film: DemoFilm,
+    tmp_path: Path,
+) -> None:
+    server.prefect("gcl", "create", "sync-jobs", "--limit", "1")
+    try:
+        ran = dub(
+            command, service, short_film, "--cuts", segments(tmp_path, 3), "--max-lanes", "3",
+            "--out", tmp_path / "out",
+        )  # fmt: skip
+    finally:
+        server.prefect("gcl", "delete", "sync-jobs")
+    assert all(s.cost_usd > 0 for s in rendered(ran.summary.films[0])), ran.err
+    times = sorted((job["accepted_at"], job["ends_at"]) for job in service.bill)
+    assert len(times) == 3
+    assert all(ends <= begins for (_, ends), (begins, _) in pairwise(times)), times
+
+
 def test_over_the_budget_nothing_is_submitted(
     command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
@@ -212,8 +319,9 @@ def test_a_quote_costs_nothing(
         (["--options", "model=lipsync-9"], "sync: model input should be"),
         (["--options", "temperature"], "write name=value, not temperature"),
         (["--options", "prompt=happy"], "lipsync-2 does not know prompt"),
-        (["--redo", "the last"], "write numbers of segments, as 7,12"),
+        (["--redo", "the last"], "the last is no number and no span of them"),
         (["--upload", "the cloud"], "write s3://bucket/folder"),
+        (["--fallback", "sync"], "sync is paid, too: name an engine of this machine"),
     ],
 )
 def test_a_slip_of_the_pen_is_told_before_anything_is_done(

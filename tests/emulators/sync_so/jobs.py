@@ -160,6 +160,8 @@ class Jobs:
                     "billed_usd": job.billed_usd(now),
                     "output_file_name": job.output_name or None,
                     "fault": job.fault,
+                    "accepted_at": job.accepted_at,
+                    "ends_at": job.ends_at,
                 }
                 for job in jobs
             ],

@@ -1,0 +1,1 @@
+"""The storage of a Supabase project, spoken to over HTTP."""
