@@ -1,7 +1,8 @@
 """One watcher for all jobs of a run: it asks an engine how many jobs stand with a single call.
 
-A job is looked at again after an eighth of its age, so that a short job is noticed at once and a
-long one costs few calls. A webhook may wake the watcher sooner.
+A job is due to be looked at again after a sixteenth of its age, so that the end of a short one is
+noticed at once and a long one costs few calls. Whatever job is due, the call asks for the others,
+too, since that costs no more. A webhook may wake the watcher sooner.
 
 How long a job may take is what its engine says, and not more than four times as long as the
 slowest of those that have ended, or as their pace says of one of its length: where jobs end within
@@ -17,10 +18,10 @@ from dataclasses import dataclass
 from lipsync_core.errors import RemoteUnavailable, RenderFailed
 from lipsync_core.jobs.remote import JobReport, Progress, RemoteGenerator
 
-SOONEST_S, LATEST_S = 0.2, 10.0
-_SHARE_OF_AGE = 0.125
-_TOGETHER_S = 0.1  # jobs that are due so soon are asked for in the same call
-_LOST_AFTER = 5  # looks at which the engine did not know a job
+SOONEST_S, LATEST_S = 0.1, 10.0
+_SHARE_OF_AGE = 1 / 16
+_AT_ONCE = 100  # jobs in one call
+_LOST_AFTER_S = 30.0  # for which the engine did not know a job
 _KNOWN_FROM = 5  # ended jobs from which on the slowest says something
 _TIMES_SLOWEST, _LEAST_PATIENCE_S = 4, 8.0
 
@@ -33,7 +34,7 @@ class _Watched:
     seconds: float
     deadline_s: float
     is_fresh: bool
-    missed: int = 0
+    known_at: float
 
 
 class Watcher:
@@ -58,7 +59,7 @@ class Watcher:
         is_fresh = age_s <= SOONEST_S
         first_look = now + SOONEST_S if is_fresh else now
         waiting: asyncio.Future[JobReport] = asyncio.get_running_loop().create_future()
-        watched = _Watched(waiting, now - age_s, first_look, seconds, deadline_s, is_fresh)
+        watched = _Watched(waiting, now - age_s, first_look, seconds, deadline_s, is_fresh, now)
         self._jobs[job_id] = watched
         self._wake.set()
         try:
@@ -78,8 +79,7 @@ class Watcher:
             soonest = min((job.due for job in self._jobs.values()), default=None)
             now = _now()
             if soonest is not None and soonest <= now:
-                soon = now + _TOGETHER_S
-                await self._look([i for i, job in self._jobs.items() if job.due <= soon])
+                await self._look(sorted(self._jobs, key=lambda i: self._jobs[i].due)[:_AT_ONCE])
                 continue
             self._wake.clear()
             with suppress(TimeoutError):
@@ -114,8 +114,9 @@ class Watcher:
                 self._ended += 1
             self._end(job_id, report)
             return
-        job.missed = 0 if report is not None or self._trouble else job.missed + 1
-        if job.missed >= _LOST_AFTER:
+        if report is not None or self._trouble:
+            job.known_at = now
+        if now - job.known_at >= _LOST_AFTER_S:
             self._end(job_id, RenderFailed(f"{self._engine.name} does not know job {job_id}"))
         elif age_s >= self._patience_s(job):
             self._end(job_id, RenderFailed(
