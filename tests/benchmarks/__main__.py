@@ -1,10 +1,11 @@
-"""Measure the main job: python -m tests.benchmarks [job] [memory] [scorer] [scenes] [orders]
+"""Measure the main job: python -m tests.benchmarks [job] [memory] [scorer] [scenes] [orders] [film]
 
     job     the whole job at 512x512 and 1080p, with the share of each stage
     memory  peak memory of the job on a film of 1 minute and of 10 minutes
     scorer  landmark scorer, frames a second, against decoding alone
     scenes  scene detection against the plain scenedetect command on the same file
     orders  300 paid jobs with the Sync.so emulator against a bare thread pool, and 2,000 at once
+    film    a film of 300 segments, each rendered by the emulator for real, with faults
 
 Every ratio compares two things measured in the same run, in turn.
 """
@@ -16,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -148,6 +150,43 @@ def orders(folder: Path) -> None:
     console.print(table)
 
 
+def film(folder: Path) -> None:
+    """A film in 300 paid segments, from end to end; what is counted here is not only time."""
+    frames, seconds = 30, 360
+    source = films.loop(folder / "face240.mkv", 240)
+    video = films.talking_film(folder / "film300.mp4", source, 320, 240, seconds)
+    speech = films.long_speech(folder / "film300.wav", seconds)
+    cuts = folder / "cuts.csv"
+    edges = range(0, seconds * 25, frames)
+    cuts.write_text("first_frame,kind\n" + "".join(f"{edge},lipsync\n" for edge in edges))
+    with emulator(
+        "--job-seconds", "2", "--concurrency", "15", "--faults", "0.05", "--seed", "7",
+        "--render", "rewrite", "--data", str(folder / "film300"),
+    ) as address:  # fmt: skip
+        account = {"SYNC_API_KEY": "a-key", "SYNC_BASE_URL": address}
+        more = ("--generator", "sync", "--cuts", str(cuts), "--max-failure-rate", "1")
+        taken = bulk(video, speech, folder / "out300", *more, environment=account)
+        bill = httpx.get(f"{address}/_bill").json()
+    [summary] = json.loads(taken.output)["films"]
+    paid = Counter(job["output_file_name"] for job in bill["jobs"] if job["billed_usd"])
+    reasons = Counter(
+        (segment["verdict"], segment["reason"].split(":")[0]) for segment in summary["segments"]
+    )
+    table = Table("figure", "value", title="A film of 300 segments rendered elsewhere, 5% faults")
+    for name, figure in (
+        ("segments", len(summary["segments"])),
+        ("jobs paid", sum(paid.values())),
+        ("orders paid more than once", sum(times > 1 for times in paid.values())),
+        *((f"{verdict}: {reason or 'all gates'}", n) for (verdict, reason), n in reasons.items()),
+        ("frames equal", summary["checks"]["frames_equal"]),
+        ("largest sound lag, ms", summary["checks"]["max_boundary_lag_ms"]),
+        ("wall s, this machine also rendering", round(taken.wall_s)),
+        ("peak MB", round(taken.peak_mb)),
+    ):
+        table.add_row(str(name), str(figure))
+    console.print(table)
+
+
 def _ordered(
     how: str, place: Path, inputs: Path, count: int, lanes: int, job_s: float, faults: float
 ) -> tuple[float, dict[str, float], int]:
@@ -187,7 +226,7 @@ def _scratch() -> Iterator[Path]:
 
 if __name__ == "__main__":
     parts = {"scorer": scorer, "scenes": scenes, "job": job, "memory": memory,
-             "orders": orders}  # fmt: skip
+             "orders": orders, "film": film}  # fmt: skip
     for name in sys.argv[1:] or parts:
         with _scratch() as scratch:
             parts[name](scratch)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class Taken:
     output: str
 
 
-def run(*command: str, log: Path) -> Taken:
+def run(*command: str, log: Path, environment: Mapping[str, str] | None = None) -> Taken:
     """Run to the end.
 
     Raises:
@@ -30,7 +30,9 @@ def run(*command: str, log: Path) -> Taken:
     """
     started = time.monotonic()
     with log.open("w+") as out, log.with_suffix(".err").open("w+") as err:
-        child = subprocess.Popen(command, stdout=out, stderr=err)
+        child = subprocess.Popen(
+            command, stdout=out, stderr=err, env={**os.environ, **(environment or {})}
+        )
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.monotonic() - started
         child.returncode = os.waitstatus_to_exitcode(status)
@@ -54,9 +56,15 @@ def emulator(*options: str) -> Iterator[str]:
         child.communicate()
 
 
-def bulk(video: Path, audio: Path, out: Path) -> Taken:
+def bulk(
+    video: Path,
+    audio: Path,
+    out: Path,
+    *more: str,
+    environment: Mapping[str, str] | None = None,
+) -> Taken:
     """The main job as a person runs it."""
     return run(
         sys.executable, "-m", "flows.bulk", "--video", str(video), "--audio", str(audio),
-        "--out", str(out), "--json", log=out.with_suffix(".log"),
+        "--out", str(out), "--json", *more, log=out.with_suffix(".log"), environment=environment,
     )  # fmt: skip
