@@ -10,12 +10,15 @@ from lipsync_core.errors import InputError, LipsyncError, RemoteRefused
 from lipsync_core.jobs.manifest import Source
 from lipsync_core.services.web import WebFile, look_up, open_web
 from lipsync_core.stores.address import WEB, Address
+from lipsync_core.stores.public import PublicStore
 
 _AT_ONCE = 8
 
 
-async def on_the_web(address: Address) -> Address:
+async def on_the_web(address: Address, opened: dict[str, PublicStore] | None = None) -> Address:
     """The address itself, or a freshly signed one of what lies in a bucket of ours.
+
+    ``opened`` remembers the buckets between calls, since opening one takes a while.
 
     Raises:
         InputError: the file was not published by this product, or the bucket cannot be opened.
@@ -27,7 +30,10 @@ async def on_the_web(address: Address) -> Address:
         raise InputError(
             f"{address} was not uploaded by flows.upload: give an https address of the file"
         )
-    return Address(await opened_bucket(where).address(str(address)))
+    opened = {} if opened is None else opened
+    if where not in opened:
+        opened[where] = await asyncio.to_thread(opened_bucket, where)
+    return Address(await opened[where].address(str(address)))
 
 
 def looked_for(sources: Iterable[Source]) -> dict[Source, WebFile | LipsyncError]:
@@ -56,11 +62,12 @@ def expect(sources: Iterable[Source]) -> None:
 
 async def _looked_for(addresses: list[Address]) -> dict[Source, WebFile | LipsyncError]:
     at_once = asyncio.Semaphore(_AT_ONCE)
+    opened: dict[str, PublicStore] = {}
 
     async def look(address: Address) -> WebFile | LipsyncError:
         async with at_once:
             try:
-                signed = await on_the_web(address)
+                signed = await on_the_web(address, opened)
                 return await look_up(web, signed.whole, str(address))
             except LipsyncError as error:
                 return error

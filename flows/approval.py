@@ -13,7 +13,7 @@ from pydantic import Field
 
 from flows.progress import progress
 from lipsync_core.errors import BudgetExceeded
-from lipsync_core.jobs.budget import Quote
+from lipsync_core.jobs.budget import Purse, Quote
 
 PATIENCE_S = 3 * 24 * 3600
 
@@ -24,8 +24,8 @@ class Approval(RunInput):
     approve: bool = Field(False, title="Approve", description="spend this much on this film")
 
 
-def keep_to_budget(quote: Quote, budget_usd: float | None, name: str) -> None:
-    """Make sure that a film may cost what it will cost.
+def keep_to_budget(quote: Quote, purse: Purse, name: str) -> None:
+    """Make sure that a film may cost what it will cost, after those before it.
 
     A run of a deployment pauses for three days and shows a form; a command has nobody to ask.
 
@@ -33,7 +33,7 @@ def keep_to_budget(quote: Quote, budget_usd: float | None, name: str) -> None:
         BudgetExceeded: nobody approved it; nothing was submitted.
     """
     try:
-        quote.keep_to(budget_usd, name)
+        purse.promise(quote, name)
     except BudgetExceeded as error:
         if not _has_a_page():
             raise
@@ -46,6 +46,7 @@ def keep_to_budget(quote: Quote, budget_usd: float | None, name: str) -> None:
         answer = cast(Any, pause_flow_run)(wait_for_input=question, timeout=PATIENCE_S)
         if not answer.approve:
             raise
+        purse.approve(quote)
 
 
 def _has_a_page() -> bool:

@@ -22,7 +22,11 @@ from tasks.values import (
 
 @dataclass
 class Attempt:
-    """One segment: what was asked, what came of it; ``instead_of`` what, if it is a fallback."""
+    """One segment: what was asked, what came of it.
+
+    ``is_open`` says that its job elsewhere has not ended yet; ``instead_of`` is the attempt that a
+    fallback takes the place of.
+    """
 
     segment: PlannedSegment
     job: SegmentJob
@@ -33,6 +37,7 @@ class Attempt:
     cost_usd: float = 0.0
     error: str = ""
     may_be_resubmitted: bool = False
+    is_open: bool = False
     instead_of: Attempt | None = None
 
 

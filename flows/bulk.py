@@ -8,17 +8,17 @@ A run may be killed at any moment; the same command goes on where it stopped.
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.command import command_line, run_command
+from flows.command import run_command
 from flows.film import FilmOutcome, dub_film
 from flows.progress import progress
 from flows.request import BulkRequest
 from lipsync_core.errors import told
+from lipsync_core.jobs.budget import Purse
 from lipsync_core.report.summary import FailedFilm, RunSummary
 from tasks.policy import results_in
 from tasks.prepare import prepare
@@ -33,16 +33,19 @@ def bulk(request: BulkRequest) -> RunSummary:
         request: a video and an audio, or a manifest; the rest may stay empty.
     """
     request = request.with_settings()
-    pairs = request.pairs()
+    request.check_engine()
+    pairs, purse = request.pairs(), Purse(request.budget)
     prepare(request.out, request.store_root)
-    if not request.dry_run:
+    if not (request.dry_run or request.failed_again):
         request.remember()
     finished: list[FilmOutcome] = []
     failed: list[FailedFilm] = []
     for pair in pairs:
         with progress.film(pair.name):
             try:
-                finished.append(_film_flow(request)(pair.name, pair.video, pair.audio, request))
+                finished.append(
+                    _film_flow(request)(pair.name, pair.video, pair.audio, request, purse)
+                )
             except Exception as error:
                 if len(pairs) == 1:
                     raise
@@ -50,9 +53,7 @@ def bulk(request: BulkRequest) -> RunSummary:
                 progress.say(f"{pair.name}: failed: {failed[-1].error}")
             else:
                 progress.say(f"{pair.name}: finished")
-    again = command_line("bulk", request) if failed else None
-    if not failed and any(film.to_resubmit for film in finished):
-        again = f"python -m flows.resubmit {shlex.quote(str(request.out))}"
+    again = request.next_command(bool(failed), any(film.to_resubmit for film in finished))
     return report(finished, failed, request.out, again, request.store_root)
 
 

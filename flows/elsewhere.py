@@ -20,11 +20,11 @@ from flows.shared_limit import shared_limit
 from lipsync_core.errors import told
 from lipsync_core.jobs.dispatch import Dispatcher, dispatching
 from lipsync_core.jobs.lanes import Lanes
-from lipsync_core.jobs.ledger import Ledger
+from lipsync_core.jobs.ledger import OPEN, Ledger
 from lipsync_core.sync.score import Scorer
 from tasks.conform import conform
 from tasks.cut_out import cut_out
-from tasks.order import has_failed, latest_attempt, order
+from tasks.order import has_failed, last_entry, latest_attempt, order
 from tasks.upload import upload
 from tasks.values import SegmentJob, Speech, ledger_of
 from tasks.verify import verify
@@ -59,7 +59,7 @@ async def _all(
                 *(_one(a, speech, engine, scorer, dispatcher, workers, request) for a in attempts)
             )
         for attempt in attempts:
-            attempt.may_be_resubmitted = has_failed(attempt.job, ledger)
+            _look_up(attempt, ledger)
 
 
 def _numbered(attempt: Attempt, ledger: Ledger, request: BulkRequest) -> SegmentJob:
@@ -68,9 +68,18 @@ def _numbered(attempt: Attempt, ledger: Ledger, request: BulkRequest) -> Segment
     job = attempt.job.model_copy(update={"attempt": number})
     if attempt.segment.index in request.redone:
         number = request.attempt
-    elif request.failed_again and has_failed(job, ledger):
+    elif request.failed_again and has_failed(last_entry(job, ledger)):
         number += 1
     return job.model_copy(update={"attempt": number})
+
+
+def _look_up(attempt: Attempt, ledger: Ledger) -> None:
+    """What the ledger says of an attempt in the end; what is still open may yet be paid."""
+    entry = last_entry(attempt.job, ledger)
+    attempt.may_be_resubmitted = has_failed(entry)
+    attempt.is_open = entry is not None and entry.status in OPEN
+    if entry is not None and attempt.is_open:
+        attempt.cost_usd = entry.quoted_usd
 
 
 async def _one(

@@ -11,7 +11,7 @@ from flows.progress import progress
 from flows.render import render_segments
 from flows.request import BulkRequest
 from lipsync_core.errors import InputError
-from lipsync_core.jobs.budget import Quote, quote
+from lipsync_core.jobs.budget import Purse, Quote, quote
 from lipsync_core.jobs.manifest import Source
 from lipsync_core.media.probe import probe
 from lipsync_core.plan import write_plan
@@ -48,7 +48,9 @@ class FilmOutcome:
 
 
 @flow(name="film", flow_run_name="{name}", persist_result=False)
-def dub_film(name: str, video: Source, audio: Source, request: BulkRequest) -> FilmOutcome:
+def dub_film(
+    name: str, video: Source, audio: Source, request: BulkRequest, purse: Purse
+) -> FilmOutcome:
     """Fetch, probe, scan, plan, quote, render, verify, repair, join and check one film."""
     store, folder = request.store_root, request.out / name
     prepare(folder, store)
@@ -70,7 +72,7 @@ def dub_film(name: str, video: Source, audio: Source, request: BulkRequest) -> F
     write_plan(folder / "segments.csv", planned.timeline())
     price = quote(request.generator, planned.timeline(), request.engine.price)
     outcome = FilmOutcome(name, film, speech, planned, price)
-    keep_to_budget(price, request.budget, name)
+    keep_to_budget(price, purse, name)
     if request.dry_run:
         return outcome
 

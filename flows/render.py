@@ -25,7 +25,7 @@ def render_segments(
     film: ScannedFilm, speech: Speech, planned: Plan, request: BulkRequest
 ) -> RenderedFilm:
     """Render every lipsync segment, judge it, and repair once what a shift can repair, or fall
-    back to another engine.
+    back to another engine of this machine.
 
     Raises:
         RenderFailed: more segments failed than the request allows.
@@ -34,10 +34,12 @@ def render_segments(
     attempts = first_attempts(film, speech, planned, engine, request.store_root)
     request.check_redone([attempt.segment.index for attempt in attempts])
     _render_and_look(attempts, "render", engine, scorer, speech, request)
-    _give_up_beyond(request.max_failure_rate, attempts)
     _judge(attempts, attempts, scorer)
     if engine.remote is not None:  # to shift a mouth there would mean to pay for it again
-        return collected(planned, _fallen_back(attempts, film, speech, planned, request))
+        attempts = _fallen_back(attempts, film, speech, planned, request)
+    _give_up_beyond(request, attempts)
+    if engine.remote is not None:
+        return collected(planned, attempts)
 
     repairs = [
         Attempt(a.segment, a.job.model_copy(
@@ -61,10 +63,15 @@ def _fallen_back(
 ) -> list[Attempt]:
     """The attempts, and in place of those that are not good what the engine for that made of them,
     where it did better."""
-    poor = {a.segment.index: a for a in attempts if not (a.judgement and a.judgement.passes)}
+    poor = {
+        a.segment.index: a
+        for a in attempts
+        if not (a.judgement and a.judgement.passes) and not a.is_open
+    }
     if request.fallback is None or not poor:
         return attempts
     engine, scorer = Engine.chosen(request.fallback, {}), load_scorer(request.scorer)
+    assert engine.remote is None  # the request was checked: a fallback is never paid
     tries = [
         attempt
         for attempt in first_attempts(film, speech, planned, engine, request.store_root)
@@ -120,11 +127,13 @@ def _outcome(future: PrefectFuture[Any]) -> tuple[Any, str]:
     return None, told(error)
 
 
-def _give_up_beyond(rate: float, attempts: list[Attempt]) -> None:
+def _give_up_beyond(request: BulkRequest, attempts: list[Attempt]) -> None:
     failed = [a for a in attempts if a.error]
-    if attempts and len(failed) > rate * len(attempts):
+    if attempts and len(failed) > request.max_failure_rate * len(attempts):
+        again = any(a.may_be_resubmitted for a in failed)
         raise RenderFailed(
             f"{len(failed)} of {len(attempts)} segments failed, the first with: {failed[0].error}"
+            + (f" ({request.next_command(False, True)} orders them again)" if again else "")
         )
 
 

@@ -16,6 +16,7 @@ from blocks.bucket import opened_bucket
 from blocks.credentials import secrets_for
 from blocks.form import Form, installed
 from blocks.settings import LipsyncSettings
+from flows.command import command_line
 from flows.engine import Engine
 from flows.numbers import numbers_in
 from lipsync_core import generators, sync
@@ -90,8 +91,8 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     )  # fmt: skip
     keep_asd: bool = Field(
         False, title="Active speaker",
-        description="the engine must find the active speaker itself; where it cannot, the segment "
-        "is refused and nothing else is tried",
+        description="the engine elsewhere has to find the active speaker itself; it is not asked "
+        "a second time without",
     )  # fmt: skip
     scorer: str = Field(
         "landmark", title="Scorer", description="what measures lips against sound",
@@ -146,7 +147,10 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         description="give every segment that an engine elsewhere failed to render a new attempt",
     )  # fmt: skip
     budget: float | None = Field(
-        None, ge=0, title="Budget", description="US dollars this run may cost at most"
+        None,
+        ge=0,
+        title="Budget",
+        description="US dollars this run may cost at most, all its films together",
     )
     max_failure_rate: float = Field(
         0.5, ge=0, le=1, title="Failure rate",
@@ -200,10 +204,25 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
 
     def _chosen(self, pairs: list[Pair]) -> list[Pair]:
         wanted = numbers_in(self.only or f"1-{len(pairs)}")
+        if not wanted:
+            raise InputError(f"--only {self.only} names no pair: write 3,5-8")
         for number in wanted:
             if not 1 <= number <= len(pairs):
                 raise InputError(f"there is no pair {number} in {self.manifest}: {len(pairs)} are")
         return [pairs[number - 1] for number in wanted]
+
+    def next_command(self, has_failed: bool, may_resubmit: bool) -> str | None:
+        """What a person is to type when films failed, or jobs that may be ordered again."""
+        if not (has_failed or may_resubmit):
+            return None
+        if self.engine.remote is None:
+            return command_line("bulk", self)
+        command = f"python -m flows.resubmit {shlex.quote(str(self.out))}"
+        for name in ("video", "audio"):
+            place = getattr(self, name)
+            if isinstance(place, Address) and place.is_signed:
+                command += f" --{name} ADDRESS"
+        return command
 
     def remember(self) -> None:
         """Write this request beside its films, for ``flows.resubmit``; without any signature.
@@ -314,17 +333,21 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
             RemoteRefused: the keys of the bucket are not good.
             RemoteUnavailable: the bucket does not answer now.
         """
-        if self.redone and self.engine.remote is None:
-            raise InputError(f"{self.generator} renders the same again: leave out --redo")
-        if (remote := self.engine.remote) is not None:
-            secrets_for(remote)
-            if self.upload:
-                asyncio.run(opened_bucket(self.upload).verify())
-            if self.fallback and Engine.chosen(self.fallback, {}).remote is not None:
-                raise InputError(f"{self.fallback} is paid, too: name an engine of this machine")
-        elif self.upload or self.fallback:
-            unused = "--upload" if self.upload else "--fallback"
-            raise InputError(f"{self.generator} works on this machine: leave out {unused}")
+        redone = self.redone
+        if Engine.chosen(self.generator, {}).remote is None:
+            unused: dict[str, object] = {
+                "redo": redone, "upload": self.upload, "fallback": self.fallback,
+                "keep-asd": self.keep_asd,
+            }  # fmt: skip
+            if given := [name for name, value in unused.items() if value]:
+                raise InputError(f"{self.generator} works on this machine: leave out --{given[0]}")
+        if (remote := self.engine.remote) is None:
+            return
+        secrets_for(remote)
+        if self.upload:
+            asyncio.run(opened_bucket(self.upload).verify())
+        if self.fallback and Engine.chosen(self.fallback, {}).remote is not None:
+            raise InputError(f"{self.fallback} is paid, too: name an engine of this machine")
 
     def given_cuts(self, frames: int) -> tuple[list[int] | None, dict[int, SpanKind]]:
         """The cuts and kinds of the person's own list for a film of so many frames, if any.

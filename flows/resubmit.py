@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from flows.bulk import bulk
 from flows.command import run_command
 from flows.request import BulkRequest
+from lipsync_core.jobs.manifest import source_of
 
 
 class ResubmitRequest(BaseModel):
@@ -23,8 +24,13 @@ class ResubmitRequest(BaseModel):
 
     run_dir: Path = Field(description="the output folder of the run")
     budget: float | None = Field(
-        None, ge=0, description="US dollars all of its orders may cost at most [as in the run]"
+        None, ge=0, description="US dollars the whole run may cost at most [as in the run]"
     )
+
+    video: str | None = Field(
+        None, description="a fresh address of the film, where the one of the run was signed"
+    )
+    audio: str | None = Field(None, description="the same of the speech")
 
     def as_bulk(self) -> BulkRequest:
         """The request of the run, with the wish to have what failed ordered again.
@@ -35,6 +41,11 @@ class ResubmitRequest(BaseModel):
         again: dict[str, object] = {"out": self.run_dir, "failed_again": True}
         if self.budget is not None:
             again["budget"] = self.budget
+        again |= {
+            name: source_of(given)
+            for name in ("video", "audio")
+            if (given := getattr(self, name)) is not None
+        }
         return BulkRequest.remembered(self.run_dir).model_copy(update=again).checked()
 
 

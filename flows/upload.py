@@ -3,9 +3,9 @@
     python -m flows.upload FOLDER --store s3 --bucket films
     python -m flows.bulk --manifest uploaded_urls.txt --out out
 
-They are paired in natural order, as flows.pairs rename numbers them. Nothing is overwritten: a file
-is called by its content, and one that is there already is not sent again. The manifest names only
-pairs of which both halves lie there.
+They are paired in natural order, as flows.pairs rename numbers them. Nothing in a store is
+overwritten: a file is called by its content, and one that is there already is not sent again. The
+manifest is written anew, and names only pairs of which both halves lie there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from blocks.credentials import secrets_of
 from blocks.form import Form
 from flows.command import run_command
 from flows.progress import progress
-from lipsync_core.errors import InputError, told
+from lipsync_core.errors import InputError, RemoteUnavailable, told
 from lipsync_core.jobs.manifest import write_lists
 from lipsync_core.pairs.numbering import films_and_speech
 from lipsync_core.stores.local import make_writable
@@ -57,8 +57,11 @@ class UploadRequest(Form):
         4, ge=1, le=32, title="At once", description="files uploaded at the same time"
     )
     timeout: float = Field(
-        3600, gt=0, title="Time limit", description="seconds an upload of one file may take"
-    )
+        3600,
+        gt=0,
+        title="Time limit",
+        description="seconds after which the upload of a file is given up",
+    )  # fmt: skip
     signed: bool = Field(
         False, title="Signed addresses",
         description="list addresses anybody can open, for nearly seven days, in place of lasting "
@@ -122,6 +125,7 @@ class UploadResult(BaseModel):
 
     manifest: str | None
     pairs: list[UploadedPair]
+    setting: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -134,7 +138,7 @@ class UploadResult(BaseModel):
         good = sum(pair.places is not None for pair in self.pairs)
         if self.manifest:
             lines.append(f"{good} of {len(self.pairs)} pairs are listed in {self.manifest}")
-            lines.append(f"next: python -m flows.bulk --manifest {self.manifest} --out out")
+            lines.append(f"next: {self.setting}python -m flows.bulk --manifest {self.manifest}")
         if self.exit_code:
             lines.append("run the same command again: only what is missing is sent")
         return "\n".join(lines)
@@ -165,7 +169,9 @@ def upload(request: UploadRequest) -> UploadResult:
     good = [pair.places for pair in pairs if pair.places is not None]
     if good:
         write_lists(request.out, good)
-    result = UploadResult(manifest=str(request.out) if good else None, pairs=pairs)
+    result = UploadResult(
+        manifest=str(request.out) if good else None, pairs=pairs, setting=_setting(request)
+    )
     tell("upload", result.as_text())
     return result
 
@@ -177,7 +183,14 @@ async def _upload_all(pairs: Sequence[UploadedPair], request: UploadRequest) -> 
 
         async def one(path: str) -> str:
             async with at_once:
-                uri = await publish_file(Path(path), store=store, timeout_s=request.timeout)
+                try:
+                    async with asyncio.timeout(request.timeout):
+                        uri = await publish_file(Path(path), store=store)
+                except TimeoutError as error:
+                    raise RemoteUnavailable(
+                        f"{path} was not uploaded within {request.timeout:.0f} s: give more with "
+                        "--timeout"
+                    ) from error
                 place = await store.address(uri) if request.signed or _is_asset(uri) else uri
             progress.advance()
             return place
@@ -193,6 +206,13 @@ async def _upload_all(pairs: Sequence[UploadedPair], request: UploadRequest) -> 
                 pair.places = (str(halves[0]), str(halves[1]))
 
         await asyncio.gather(*map(both, pairs))
+
+
+def _setting(request: UploadRequest) -> str:
+    """What the next command must know of a store that is not where the environment says."""
+    name = {"s3": "AWS_ENDPOINT_URL", "supabase": "SUPABASE_URL"}.get(request.store)
+    needs_it = request.host and name and not request.signed
+    return f"{name}={request.host} " if needs_it else ""
 
 
 def _is_asset(uri: str) -> bool:

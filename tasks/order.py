@@ -9,7 +9,7 @@ import time
 from prefect import task
 
 from lipsync_core.jobs.dispatch import MOST_ATTEMPTS, Dispatcher, Quoted
-from lipsync_core.jobs.ledger import JobStatus, Ledger
+from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
 from lipsync_core.jobs.remote import Order
 from tasks.policy import CACHED, content_key
 from tasks.values import Kept, Returned, SegmentJob, store_at
@@ -39,11 +39,17 @@ def latest_attempt(job: SegmentJob, ledger: Ledger) -> int:
     return number
 
 
-def has_failed(job: SegmentJob, ledger: Ledger) -> bool:
-    """Whether the attempt was ordered, and failed as often as it is tried."""
+def last_entry(job: SegmentJob, ledger: Ledger) -> Entry | None:
+    """The entry of the last try at an attempt."""
     entries = [ledger.get(_placed_key(job, number)) for number in range(1, MOST_ATTEMPTS + 1)]
-    placed = [entry for entry in entries if entry is not None]
-    return bool(placed) and placed[-1].status is JobStatus.FAILED
+    return next((entry for entry in reversed(entries) if entry is not None), None)
+
+
+def has_failed(entry: Entry | None) -> bool:
+    """Whether an attempt with this last entry failed and is not tried any more."""
+    if entry is None or entry.status is not JobStatus.FAILED:
+        return False
+    return not entry.again or entry.attempt >= MOST_ATTEMPTS
 
 
 def _placed_key(job: SegmentJob, number: int = 1) -> str:

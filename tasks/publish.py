@@ -7,7 +7,6 @@ from pathlib import Path
 
 from prefect import task
 
-from lipsync_core.errors import RemoteUnavailable
 from lipsync_core.stores import ref_of
 from lipsync_core.stores.public import PublicStore
 from tasks.policy import RETRYING, may_retry
@@ -20,13 +19,7 @@ from tasks.policy import RETRYING, may_retry
     retry_condition_fn=may_retry,
     **RETRYING,
 )
-async def publish_file(path: Path, *, store: PublicStore, timeout_s: float) -> str:
+async def publish_file(path: Path, *, store: PublicStore) -> str:
     """The URI of the file in the store; what is there already is not sent again."""
     ref = await asyncio.to_thread(ref_of, path)
-    try:
-        async with asyncio.timeout(timeout_s):
-            return await store.publish(path, ref.sha256)
-    except TimeoutError as error:
-        raise RemoteUnavailable(
-            f"{path.name} was not uploaded within {timeout_s:.0f} s: give more with --timeout"
-        ) from error
+    return await store.publish(path, ref.sha256)

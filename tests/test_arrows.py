@@ -21,13 +21,14 @@ ROOMS = {
 }  # fmt: skip
 
 # The same inside the core, by its packages and modules: a film flows one way.
-_GROUND = {"errors", "naming", "timeline"}
+_GROUND = {"errors", "naming", "timeline", "whole"}
 _MEDIA = _GROUND | {"media"}
 _SEEN = _MEDIA | {"faces", "scan", "material"}
 CORE = {
     "errors": set(),
     "naming": {"errors"},
     "timeline": {"errors"},
+    "whole": {"errors"},
     "media": _GROUND,
     "faces": _MEDIA,
     "scan": _MEDIA | {"faces"},

@@ -7,6 +7,7 @@ The prices are data with a date, ``prices.json`` beside this module, or the file
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,17 +32,32 @@ class Quote:
     cost_usd: float
     dated: str = ""
 
-    def keep_to(self, budget_usd: float | None, name: str) -> None:
-        """Make sure that the plan costs no more than it may.
+
+@dataclass
+class Purse:
+    """What a run may cost, and what its films were let through for so far."""
+
+    budget_usd: float | None
+    promised_usd: float = 0.0
+
+    def promise(self, quote: Quote, name: str) -> None:
+        """Let a film through.
 
         Raises:
-            BudgetExceeded: it does.
+            BudgetExceeded: with it, the run would cost more than it may.
         """
-        if budget_usd is not None and self.cost_usd > budget_usd:
+        left = math.inf if self.budget_usd is None else self.budget_usd - self.promised_usd
+        if quote.cost_usd > left:
+            before = f", of which ${left:.2f} are left" if self.promised_usd else ""
             raise BudgetExceeded(
-                f"{name}: the quote of ${self.cost_usd:.2f} is over the budget of "
-                f"${budget_usd:.2f}; nothing was submitted"
+                f"{name}: the quote of ${quote.cost_usd:.2f} is over the budget of "
+                f"${self.budget_usd:.2f}{before}; nothing was submitted"
             )
+        self.approve(quote)
+
+    def approve(self, quote: Quote) -> None:
+        """Let a film through whatever is left."""
+        self.promised_usd += quote.cost_usd
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ class Lanes:
 
     @asynccontextmanager
     async def row(self) -> AsyncIterator[None]:
-        """Stand in the row for a slot, which is short: what cannot begin soon need not be got
-        ready, and a thousand jobs that are would hold up the first."""
+        """Stand in the row for a slot, which is short: a thousand orders that begin together would
+        hold up the first of them."""
         async with self._row:
             yield
 

@@ -37,9 +37,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipsync_core.errors import InputError, writing
+from lipsync_core.errors import InputError
 from lipsync_core.naming import film_folder
 from lipsync_core.stores.address import Address, is_remote
+from lipsync_core.whole import write_whole
 
 _COLUMNS = ("video", "audio", "name")
 _HEADER_RULE = "the first line must be video,audio or video,audio,name"
@@ -130,14 +131,7 @@ def write_lists(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
     """
     videos, audios = zip(*pairs, strict=True)
     text = "\n".join(["VIDEOS", *videos, "", "AUDIOS", *audios, ""])
-    part = path.with_name(path.name + ".part")
-    try:
-        with writing(path):
-            part.touch(mode=0o600)  # addresses in it may open the files to whoever reads it
-            part.write_text(text, encoding="utf-8")
-            part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, text, is_private=True)  # addresses in it may open the files
 
 
 @dataclass(frozen=True)
@@ -298,7 +292,7 @@ def _wrong(row: _Row, folder: Path, check_files: bool) -> Iterator[_Problem]:
 
 def _place(source: Source) -> str:
     """The same text for what is the same file."""
-    return str(source) if isinstance(source, Address) else os.path.normpath(source)
+    return source.lasting if isinstance(source, Address) else os.path.normpath(source)
 
 
 def _is_file(path: Path) -> bool:

@@ -1,7 +1,8 @@
 """One watcher for all jobs of a run: it asks an engine how many jobs stand with a single call.
 
 A job is due to be looked at again after a sixteenth of its age, so that the end of a short one is
-noticed at once and a long one costs few calls. Whatever job is due, the call asks for the others,
+noticed at once and a long one costs few calls; where some have ended, a young one is let be for as
+long as none of them ended so soon. Whatever job is due, the call asks for the others,
 too, since that costs no more. A webhook may wake the watcher sooner.
 
 How long a job may take is what its engine says, and not more than four times as long as the
@@ -12,6 +13,7 @@ seconds, one that takes minutes is stuck.
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,6 +23,7 @@ from lipsync_core.jobs.remote import JobReport, Progress, RemoteGenerator
 SOONEST_S, LATEST_S = 0.1, 10.0
 _SHARE_OF_AGE = 1 / 16
 _AT_ONCE = 100  # jobs in one call
+_YOUNG = 0.8  # of the age of the one that ended soonest
 _LOST_AFTER_S = 30.0  # for which the engine did not know a job
 _KNOWN_FROM = 5  # ended jobs from which on the slowest says something
 _TIMES_SLOWEST, _LEAST_PATIENCE_S = 4, 8.0
@@ -46,6 +49,7 @@ class Watcher:
         self._wake = asyncio.Event()
         self._trouble = 0
         self._slowest_s, self._slowest_pace, self._ended = 0.0, 0.0, 0
+        self._fastest_s = math.inf
 
     async def ended(
         self, job_id: str, seconds: float, deadline_s: float, age_s: float = 0.0
@@ -110,6 +114,7 @@ class Watcher:
         if report is not None and report.progress is not Progress.WAITING:
             if job.is_fresh:  # when another ended that was not watched all along, nobody knows
                 self._slowest_s = max(self._slowest_s, age_s)
+                self._fastest_s = min(self._fastest_s, age_s)
                 self._slowest_pace = max(self._slowest_pace, age_s / max(job.seconds, 1.0))
                 self._ended += 1
             self._end(job_id, report)
@@ -124,7 +129,15 @@ class Watcher:
                 "run the same command again later, it is looked at and not paid again"
             ))  # fmt: skip
         else:
-            job.due = now + min(LATEST_S, max(SOONEST_S, _SHARE_OF_AGE * age_s))
+            job.due = now + self._pause_s(age_s)
+
+    def _pause_s(self, age_s: float) -> float:
+        """Until a job of this age is looked at again; a young one is let be while no other has
+        ever ended so soon."""
+        pause_s = max(SOONEST_S, _SHARE_OF_AGE * age_s)
+        if self._ended >= _KNOWN_FROM:
+            pause_s = max(pause_s, _YOUNG * self._fastest_s - age_s)
+        return min(LATEST_S, pause_s)
 
     def _patience_s(self, job: _Watched) -> float:
         if self._ended < _KNOWN_FROM:

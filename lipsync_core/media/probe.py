@@ -7,6 +7,7 @@ conformed is listed in words, so that it can stand in the report.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -28,6 +29,7 @@ STANDARD_RATES = tuple(
 
 # Planar YUV that is kept as it is; anything else is converted to yuv420p and the report says so.
 KEPT_FORMATS = ("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le")
+_ADDRESS = re.compile(r"(https?|s3|supabase):/", re.IGNORECASE)
 HDR_TRANSFERS = {16: "PQ (HDR10)", 18: "HLG"}
 
 
@@ -108,6 +110,8 @@ def opened(path: Path) -> av.container.InputContainer:
     """
     try:
         if not path.exists():
+            if _ADDRESS.match(str(path)):
+                raise InputError("an address was given where a file of this machine is needed")
             raise InputError(f"no such file: {path}")
         if not path.is_file():
             raise InputError(f"not a file: {path}")

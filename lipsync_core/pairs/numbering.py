@@ -17,10 +17,10 @@ from pathlib import Path
 from lipsync_core.errors import InputError, writing
 from lipsync_core.media.parts import FILM_SUFFIXES
 from lipsync_core.naming import audio_name, video_name
+from lipsync_core.stores.address import is_remote
 
 SPEECH_SUFFIXES = frozenset({".wav", ".mp3", ".m4a", ".aac", ".flac", ".ogg", ".opus", ".aif"})
 TABLE = "renamed.csv"
-_WAITING = ".renaming"
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,16 @@ class Renaming:
         """Where it will lie."""
         return self.old.with_name(self.name)
 
+    @property
+    def aside(self) -> Path:
+        """Where it waits while another file still has that name."""
+        return self.old.with_name(self.old.name + ".renaming")
+
 
 def natural(name: str) -> list[tuple[int, str]]:
     """A sort key for the order a person reads names in: numbers count as numbers."""
     parts = re.split(r"([0-9]+)", name.casefold())
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def films_and_speech(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
@@ -49,12 +54,16 @@ def films_and_speech(paths: Iterable[Path]) -> tuple[list[Path], list[Path]]:
         InputError: a path is not there, or is neither; or there are not as many of one as of the
             other, since then nobody knows what belongs together.
     """
-    films, speech = [], []
-    for path in paths:
+    films: list[Path] = []
+    speech: list[Path] = []
+    for path in dict.fromkeys(paths):
         if not path.exists():
-            raise InputError(f"no such file or folder: {path}")
+            shown = "(an address)" if is_remote(str(path)) else path
+            raise InputError(f"no such file or folder: {shown}")
         inside = sorted(path.iterdir()) if path.is_dir() else [path]
         for file in inside:
+            if file in films or file in speech:
+                continue
             kind = file.suffix.lower()
             if not file.is_file() or file.name.startswith("."):
                 continue
@@ -87,6 +96,10 @@ def numbered(paths: Iterable[Path], first: int = 1) -> list[Renaming]:
         renamings.append(Renaming(sound, audio_name(number, sound.suffix.lower())))
     moving = {renaming.old for renaming in renamings}
     for renaming in renamings:
+        if renaming.aside.exists():
+            raise InputError(
+                f"{renaming.aside} is left from a renaming that was killed: give it a name again"
+            )
         if renaming.new.exists() and renaming.new not in moving:
             raise InputError(f"{renaming.new} is already there: move it away first")
     return renamings
@@ -106,7 +119,7 @@ def rename(renamings: Iterable[Renaming]) -> None:
     for renaming in due:
         waiting = renaming.old
         if waiting in taken:
-            waiting = renaming.old.with_name(renaming.old.name + _WAITING)
+            waiting = renaming.aside
             with writing(waiting):
                 renaming.old.rename(waiting)
         aside.append((waiting, renaming.new))

@@ -5,6 +5,7 @@ Addresses may carry a signature, so errors name a file only by what the caller c
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ import httpx
 
 from lipsync_core.errors import RemoteRefused, RemoteUnavailable, writing
 
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every address whole
+
 _TIMEOUT = httpx.Timeout(60, connect=15)
 _BLOCK_BYTES = 1 << 18
 _MOST_REDIRECTS = 5
 _BREAKS = 5  # of one download, each of which brought something
+_LONGEST_WAIT_S = 300.0  # however long a server asks to wait
 _LATER = frozenset({408, 425, 429})
 _AS_THEY_LIE = {"Accept-Encoding": "identity"}  # so that sizes and ranges count the file's bytes
 
@@ -156,7 +160,7 @@ def _expect_success(answer: httpx.Response, called: str) -> None:
         return
     if status in _LATER or status >= 500:
         told = answer.headers.get("Retry-After", "")
-        wait_s = float(told) if told.isdecimal() else None
+        wait_s = min(_LONGEST_WAIT_S, float(told)) if told.isdecimal() else None
         raise RemoteUnavailable(f"{called} cannot be had now ({status})", wait_s)
     if status in (401, 403, 400):
         what = "may not be read, or its signature has died: give a fresh address"

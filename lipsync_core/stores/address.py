@@ -20,7 +20,15 @@ from lipsync_core.errors import InputError
 from lipsync_core.stores.public import is_content_name
 
 WEB = ("https", "http")
+# Parts of a query that sign an address, and so may change while the file stays the same.
+_SIGNING = re.compile(
+    r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|signature|sig|s[eprvt]|skoid|sktid|sk[ts]|"
+    r"expires|policy|key-pair-id|token",
+    re.IGNORECASE,
+)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_MEANT = re.compile(r"\W*(https?|s3|supabase):/", re.IGNORECASE)
+_PASSWORD = re.compile(r"(//)[^/?#]*@")
 _KNOWN = (*WEB, "s3", "supabase")
 
 
@@ -43,12 +51,12 @@ class Address:
             has_place = bool(parts.hostname) and parts.path.strip("/") != ""
         except ValueError:
             has_place = False
+        if _PASSWORD.search(text):
+            raise InputError(f"{_bare(text)} has a password in it: leave it out")
         if kind not in _KNOWN or not has_place or any(char.isspace() for char in text):
             raise InputError(
                 f"{_bare(text)} is no address of a file: write https://…, s3://… or supabase://…"
             )
-        if parts.username or parts.password:
-            raise InputError(f"{kind}://{parts.hostname}/… has a password in it: leave it out")
         self.whole = text
 
     @property
@@ -60,6 +68,18 @@ class Address:
     def name(self) -> str:
         """The file's name."""
         return PurePosixPath(unquote(urlsplit(self.whole).path)).name
+
+    @property
+    def lasting(self) -> str:
+        """What stays the same however often the file is signed anew; told to nobody."""
+        named = [part for part in self._query.split("&") if part]
+        kept = [part for part in named if not _SIGNING.fullmatch(part.partition("=")[0])]
+        return "?".join([str(self), *(["&".join(kept)] if kept else [])])
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it is more than its lasting part."""
+        return self.lasting != self.whole
 
     @property
     def sha256(self) -> str | None:
@@ -115,12 +135,13 @@ class Address:
 
 
 def is_remote(text: str) -> bool:
-    """Whether a text names something elsewhere and no file of this machine."""
-    return _SCHEME.match(text) is not None
+    """Whether a text names something elsewhere and no file of this machine, or means to."""
+    return bool(_SCHEME.match(text) or _MEANT.match(text))
 
 
 def _bare(text: str) -> str:
-    return re.split(r"[?#]", text, maxsplit=1)[0]
+    """An address without what may open it: query, user and password."""
+    return _PASSWORD.sub(r"\1", re.split(r"[?#]", text, maxsplit=1)[0])
 
 
 def _claim(token: str, name: str) -> str:

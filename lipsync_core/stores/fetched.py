@@ -12,6 +12,7 @@ from lipsync_core.services.web import download, open_web
 from lipsync_core.stores import MediaRef, ref_of
 from lipsync_core.stores.address import WEB, Address
 from lipsync_core.stores.local import LocalStore
+from lipsync_core.whole import write_whole
 
 
 class _Record(BaseModel):
@@ -60,7 +61,7 @@ async def fetched(address: Address, store: LocalStore, called: Address | None = 
 
 def _record_path(store: LocalStore, name: Address) -> Path:
     """One record for an address, whoever signed it when."""
-    return store.root / "fetched" / f"{hashlib.sha256(str(name).encode()).hexdigest()}.json"
+    return store.root / "fetched" / f"{hashlib.sha256(name.lasting.encode()).hexdigest()}.json"
 
 
 def _known(record_path: Path, store: LocalStore) -> _Record | None:
@@ -73,11 +74,9 @@ def _known(record_path: Path, store: LocalStore) -> _Record | None:
 
 
 def _write(record_path: Path, record: _Record) -> None:
-    part = record_path.with_suffix(".part")
     with writing(record_path):
         record_path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(record.model_dump_json(), encoding="utf-8")
-        part.replace(record_path)
+    write_whole(record_path, record.model_dump_json())
 
 
 def _suffix(name: Address) -> str:

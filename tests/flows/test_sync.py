@@ -210,14 +210,23 @@ def test_what_fails_elsewhere_can_be_rendered_here_and_is_told(
     assert ran.code == 0
 
 
+def test_a_film_of_which_everything_is_refused_elsewhere_is_rendered_here(
+    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+) -> None:
+    service.next("rejected")
+    ran = dub(command, service, short_film, "--out", tmp_path, "--fallback", "rewrite")
+    assert ran.code == 0, ran.err
+    assert [s.verdict for s in rendered(ran.summary.films[0])] == [Verdict.FALLBACK]
+
+
 def test_what_failed_is_ordered_once_more(
     command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     service.next("failed_transient", 3)
-    failed = dub(command, service, short_film, "--out", out, "--max-failure-rate", "1")
+    failed = dub(command, service, short_film, "--out", out)
     assert failed.code == 1
-    assert failed.summary.next_command == f"python -m flows.resubmit {out}"
+    assert f"python -m flows.resubmit {out} orders them again" in failed.err
     assert service.bill == []
     known = command.given(**service.environment)
     ran = known(out, "--json", module="flows.resubmit")

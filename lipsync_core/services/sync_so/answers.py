@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,8 @@ _LASTING = (
     "uploaded_file_", "generation_text_", "generation_audio_", "generation_video_",
     "generation_media_metadata_",
 )  # fmt: skip
+
+_QUERY = re.compile(r"(https?://[^\s?#]+)[?#]\S*", re.IGNORECASE)
 
 
 def may_go_better(code: str) -> bool:
@@ -58,7 +61,7 @@ class Generation:
             created_at=_moment(answer),
             output_url=text_of(answer, "outputUrl", "segmentOutputUrl"),
             output_file_name=text_of(answer, "outputFileName"),
-            error=text_of(answer, "error", "message"),
+            error=said_in(answer, "error", "message"),
             error_code=text_of(answer, "errorCode", "error_code"),
             raw=answer,
         )
@@ -73,6 +76,11 @@ def text_of(answer: Mapping[str, Any], *names: str) -> str:
         if isinstance(value, str) and value.strip():
             return value if value.startswith("http") else " ".join(value.split())[:300]
     return ""
+
+
+def said_in(answer: Mapping[str, Any], *names: str) -> str:
+    """The same for what people read: the addresses in it lose their queries, which may sign."""
+    return _QUERY.sub(r"\1", text_of(answer, *names))[:300]
 
 
 def _moment(answer: Mapping[str, Any]) -> datetime | None:

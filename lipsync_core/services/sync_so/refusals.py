@@ -17,7 +17,7 @@ from lipsync_core.errors import (
     TooFast,
 )
 from lipsync_core.errors import RemoteUnavailable as Unavailable
-from lipsync_core.services.sync_so.answers import text_of
+from lipsync_core.services.sync_so.answers import said_in, text_of
 
 LONGEST_WAIT_S = 300.0
 _KEY = "IDEMPOTENCY_"
@@ -30,8 +30,8 @@ def error_of(answer: httpx.Response, doing: str) -> LipsyncError:
     """
     told = _told(answer)
     code, status = text_of(told, "errorCode", "error_code", "code"), answer.status_code
-    said = text_of(told, "message", "error") or answer.reason_phrase or "no reason given"
-    advice = text_of(told, "suggestion")
+    said = said_in(told, "message", "error") or answer.reason_phrase or "no reason given"
+    advice = said_in(told, "suggestion")
     text = f"Sync.so, {doing}: {said}"
     text += f" ({code or status})" + (f"; {advice}" if advice else "")
     if status == 401:

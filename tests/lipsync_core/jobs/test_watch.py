@@ -137,6 +137,22 @@ def test_where_jobs_end_within_moments_one_that_does_not_is_soon_given_up(
     assert all(isinstance(other, JobReport) for other in others)
 
 
+def test_a_young_job_is_let_be_where_none_ended_so_soon() -> None:
+    engine = Engine({f"j{n}": 0.5 for n in range(5)} | {"later": 1.6})
+
+    async def work(watcher: Watcher) -> int:
+        await asyncio.gather(*(watcher.ended(f"j{n}", 1, 60) for n in range(5)))
+        before = len(engine.calls)
+        waiting = asyncio.create_task(watcher.ended("later", 1, 60))
+        await asyncio.sleep(0.3)
+        young = len(engine.calls) - before
+        await waiting
+        return young
+
+    assert run(engine, work) <= 1
+    assert len(engine.calls) > 8
+
+
 def test_a_longer_film_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST_PATIENCE_S", 0.1)
     engine = Engine({"long": 1.5} | {f"j{n}": 0.1 for n in range(6)})

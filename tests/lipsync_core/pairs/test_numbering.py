@@ -82,6 +82,18 @@ def test_a_stranger_with_one_of_the_new_names_is_not_overwritten(folder: Fill) -
     assert set(held(place)) == {"talk.mp4", "talk.wav", "vid_01.mp4"}
 
 
+def test_what_a_killed_renaming_left_is_not_overwritten(folder: Fill) -> None:
+    place = folder("vid_01.mp4", "vid_01.mp4.renaming", "vid_02.mp4", "aud_01.wav", "aud_02.wav")
+    with pytest.raises(InputError, match=r"vid_01\.mp4\.renaming is left from a renaming"):
+        numbered([place], first=2)
+
+
+def test_a_folder_given_twice_is_renamed_once(folder: Fill) -> None:
+    place = folder("a 1²2.mp4", "b.wav")
+    rename(numbered([place, place, place / "b.wav"]))
+    assert set(held(place)) == {"vid_01.mp4", "aud_01.wav"}
+
+
 def test_a_film_without_its_speech_stops_everything(folder: Fill) -> None:
     place = folder("a.mp4", "b.mp4", "a.wav")
     with pytest.raises(InputError, match="2 films and 1 speech files"):

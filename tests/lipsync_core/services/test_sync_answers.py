@@ -129,3 +129,14 @@ def test_the_reason_is_one_line_with_the_advice_of_the_service() -> None:
 
 def test_a_wrong_key_says_where_to_look() -> None:
     assert "check SYNC_API_KEY" in str(refusal(401, {"message": "Unauthorized"}))
+
+
+def test_an_address_in_what_the_service_says_loses_its_signature() -> None:
+    answer = {
+        "id": "j",
+        "status": "FAILED",
+        "error": "no https://b.s3/x.mp4?X-Amz-Signature=abc (403)",
+    }
+    assert Generation.of(answer).error == "no https://b.s3/x.mp4 (403)"
+    only = Generation.of({"id": "j", "status": "FAILED", "error": "https://b.s3/x.mp4?sig=abc"})
+    assert only.error == "https://b.s3/x.mp4"

@@ -44,6 +44,28 @@ def test_what_is_no_address_of_a_file_is_refused(text: str) -> None:
         Address(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["https://me:hunter2@films.example/", "ftp://me:hunter2@films.example/a.mp4",
+     "https://me:hunter2@films.example/a b.mp4", "<https://me:hunter2@films.example/a.mp4>"],
+)  # fmt: skip
+def test_a_password_is_not_repeated_whatever_else_is_wrong(text: str) -> None:
+    with pytest.raises(InputError) as refused:
+        Address(text)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_stays_the_same_however_it_is_signed_and_another_is_another() -> None:
+    def at(query: str) -> str:
+        return Address(f"https://films.example/download?{query}").lasting
+
+    assert at("id=1&X-Amz-Signature=a&X-Amz-Date=b") == at("id=1&X-Amz-Signature=c")
+    assert at("id=1&token=a") == at("id=1") != at("id=2")
+    assert at("Expires=1&Signature=2&Key-Pair-Id=3") == "https://films.example/download"
+    assert Address(SIGNED).is_signed
+    assert not Address("https://films.example/download?id=1").is_signed
+
+
 def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     with pytest.raises(InputError) as refused:
         Address("https://me:hunter2@films.example/a.mp4")
@@ -53,7 +75,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 
 def test_a_path_of_this_machine_is_not_remote() -> None:
     assert not any(map(is_remote, ["films/a.mp4", "/films/a.mp4", "C:\\films\\a.mp4", "a:b.mp4"]))
-    assert is_remote("S3://films/a.mp4")
+    assert all(map(is_remote, ["S3://films/a.mp4", "<https://films/a.mp4>", "https:/films/a.mp4"]))
 
 
 def _token(expires: int) -> str:

@@ -53,6 +53,17 @@ def test_an_unchanged_file_is_not_fetched_again_however_it_was_signed(
     assert web.asked[-1][2] == 304
 
 
+def test_files_told_apart_by_their_query_alone_are_told_apart(
+    web: WebServer, store: LocalStore
+) -> None:
+    web.has_tags = True
+    one = asyncio.run(fetched(Address(f"{web.address}/talk.mp4?id=1"), store))
+    (web.folder / "talk.mp4").write_bytes(b"another film")
+    two = asyncio.run(fetched(Address(f"{web.address}/talk.mp4?id=2"), store))
+    assert one.sha256 != two.sha256
+    assert len(list((store.root / "fetched").iterdir())) == 2
+
+
 def test_a_changed_file_is_fetched_again(web: WebServer, store: LocalStore) -> None:
     file = fetch(web, store)
     (web.folder / "talk.mp4").write_bytes(b"a longer film" * 1000)

@@ -1,0 +1,69 @@
+"""Which attempt at a segment counts, and whether it is over: as the ledger tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lipsync_core.jobs.ledger import JobStatus, Ledger
+from lipsync_core.jobs.remote import Order
+from lipsync_core.stores import MediaRef
+from tasks.order import has_failed, last_entry, latest_attempt, order_key
+from tasks.values import ScannedFilm, SegmentJob, TrackValue
+
+FILE = MediaRef(uri="file:///film.mp4", sha256="0" * 64, size=1)
+JOB = SegmentJob(
+    film=ScannedFilm(
+        video=FILE, frames=100, frame_rate="25", cuts=(), faces=FILE, thumbnails=FILE, sound=None,
+        notes=(),
+    ),
+    shot=(0, 100), first_frame=0, last_frame=100,
+    speech=TrackValue(file=FILE, sample_rate=16_000, channels=1, samples=1, given_s=1),
+    heard="0" * 64, generator="sync", generator_version=1,
+)  # fmt: skip
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.in_folder(tmp_path)
+    yield ledger
+    ledger.close()
+
+
+def tried(
+    ledger: Ledger, number: int, status: JobStatus, again: bool, job: SegmentJob = JOB
+) -> None:
+    key = Order(order_key(job), "", "", 0, 0).attempt(number).key
+    ledger.intend(
+        key, engine="sync", label="", attempt=number, body={}, quoted_usd=1.0, owner="me"
+    )  # fmt: skip
+    if status is not JobStatus.INTENDED:
+        ledger.record(key, status, again=again)
+
+
+def test_an_attempt_that_will_be_tried_again_has_not_failed_yet(ledger: Ledger) -> None:
+    assert not has_failed(last_entry(JOB, ledger))
+    for number, over in ((1, False), (2, False), (3, True)):
+        tried(ledger, number, JobStatus.FAILED, again=True)
+        assert has_failed(last_entry(JOB, ledger)) is over
+
+
+def test_an_attempt_that_no_other_try_can_better_has_failed(ledger: Ledger) -> None:
+    tried(ledger, 1, JobStatus.FAILED, again=False)
+    assert has_failed(last_entry(JOB, ledger))
+
+
+@pytest.mark.parametrize("status", [JobStatus.INTENDED, JobStatus.REFUSED])
+def test_what_is_open_or_refused_has_not_failed(ledger: Ledger, status: JobStatus) -> None:
+    tried(ledger, 1, status, again=False)
+    assert not has_failed(last_entry(JOB, ledger))
+
+
+def test_the_newest_attempt_is_the_one_that_was_ordered_last(ledger: Ledger) -> None:
+    assert latest_attempt(JOB, ledger) == 1
+    tried(ledger, 1, JobStatus.FAILED, again=False)
+    second = JOB.model_copy(update={"attempt": 2})
+    tried(ledger, 1, JobStatus.INTENDED, again=False, job=second)
+    assert latest_attempt(JOB, ledger) == 2
