@@ -77,7 +77,7 @@ class Command:
             stderr=stderr,
             text=True,
             start_new_session=True,
-            preexec_fn=None if self.largest_file is None else self._limit_files,
+            preexec_fn=self._as_in_a_terminal,
         )
 
     def given(self, **environment: str) -> Command:
@@ -96,9 +96,11 @@ class Command:
         """The same command where no file may become larger than so many bytes."""
         return replace(self, largest_file=largest_file)
 
-    def _limit_files(self) -> None:
-        assert self.largest_file is not None
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
+    def _as_in_a_terminal(self) -> None:
+        """Runs in the child. Who is started in the background of a script ignores Ctrl-C."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if self.largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.largest_file, self.largest_file))
 
 
 def children(parent: int) -> set[int]:

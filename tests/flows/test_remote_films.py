@@ -11,7 +11,10 @@ import pytest
 from media_factory import make_film
 from real_command import Command, Ran
 
+from flows.pairs import PairsRequest, pairs
+from flows.request import BulkRequest
 from lipsync_core.demo.film import DemoFilm
+from lipsync_core.errors import InputError
 from tests.web_server import WebServer, serving
 
 
@@ -72,13 +75,12 @@ def test_a_film_given_by_its_address_is_dubbed_like_any_other(
 
 
 def test_a_film_that_is_not_there_is_told_before_anything_is_started(
-    command: Command, web: WebServer, tmp_path: Path
+    web: WebServer, tmp_path: Path
 ) -> None:
     web.secret = ""
-    manifest = listed(web, tmp_path / "films.txt", "gone")
-    ran = planned(command, manifest, tmp_path / "out")
-    assert ran.code == 2
-    assert "gone.mp4 is not there: check the address" in ran.err
+    request = BulkRequest(manifest=listed(web, tmp_path / "films.txt", "gone"), out=tmp_path)
+    with pytest.raises(InputError, match=r"gone\.mp4 is not there: check the address"):
+        request.checked()
     assert web.sent_bytes < 10
 
 
@@ -93,16 +95,15 @@ def test_without_looking_first_the_good_films_are_worked_on(
     assert [film.name for film in ran.summary.failed] == ["gone"]
 
 
-def test_some_films_of_a_manifest_can_be_chosen(
-    command: Command, web: WebServer, tmp_path: Path
-) -> None:
-    web.secret = ""
-    manifest = listed(web, tmp_path / "films.txt", "gone")
-    ran = planned(command, manifest, tmp_path / "out", "--only", "1")
-    assert ran.code == 0, ran.err
-    wrong = planned(command, manifest, tmp_path / "out", "--only", "2-3")
-    assert wrong.code == 2
-    assert "there is no pair 3" in wrong.err
+def test_some_films_of_a_manifest_can_be_chosen(web: WebServer, tmp_path: Path) -> None:
+    manifest = listed(web, tmp_path / "films.txt", "two", "three")
+    for only, names in (("1", ["vid_01"]), ("3,1-2", ["three", "vid_01", "two"])):
+        pairs = BulkRequest(manifest=manifest, only=only).pairs()
+        assert [pair.name for pair in pairs] == names
+    for only, said in (("2-4", "there is no pair 4"), ("0", "there is no pair 0"),
+                       (",", "names no pair"), ("all", "all is no number")):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            BulkRequest(manifest=manifest, only=only).pairs()
 
 
 def test_the_pairs_of_a_manifest_are_checked(
@@ -140,9 +141,9 @@ def test_a_picture_that_is_too_large_for_the_engine_is_told_beforehand(
     manifest = tmp_path / "films.csv"
     manifest.write_text(f"video,audio\n{large_film},{faceless_film.speech}\n")
     told = "sync takes 4096x2160 at most, scale it down"
-    ran = command("check", manifest, "--generator", "sync", module="flows.pairs")
-    assert ran.code == 1
-    assert told in ran.out
+    found = pairs(PairsRequest(action="check", paths=[manifest], generator="sync"))
+    assert found.exit_code == 1
+    assert told in found.as_text()
     run = command.given(SYNC_API_KEY="x", SYNC_BASE_URL="http://127.0.0.1:9")(
         "--manifest", manifest, "--out", tmp_path / "out", "--generator", "sync"
     )  # fmt: skip

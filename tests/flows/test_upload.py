@@ -7,14 +7,18 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from real_command import Command, Ran
 from swift_server import Swift, running_swift
 from sync_service import SyncService
 
+from flows.upload import UploadRequest
 from lipsync_core.demo.film import DemoFilm
+from lipsync_core.errors import InputError
 from lipsync_core.jobs.manifest import read_manifest
 
 
@@ -147,18 +151,29 @@ def test_files_may_go_into_the_store_of_the_service(
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        (("--store", "s3"), "--bucket goes with s3 and supabase, which need it"),
-        (("--store", "sync-assets"), "sync needs SYNC_API_KEY"),
-        (("--store", "sync-assets", "--key-env", "NOWHERE"), "NOWHERE is not set"),
-        (("--store", "supabase", "--bucket", "films"), "supabase needs SUPABASE_URL"),
+        ({"store": "sync-assets"}, "sync needs SYNC_API_KEY"),
+        ({"store": "sync-assets", "key_env": "NOWHERE"}, "NOWHERE is not set"),
+        ({"store": "supabase", "bucket": "films"}, "supabase needs SUPABASE_URL"),
     ],
 )
-def test_what_is_missing_is_told_before_anything_is_started(
-    command: Command, films: Path, where: tuple[str, ...], said: str
+def test_a_key_that_is_nowhere_is_told_before_anything_is_started(
+    films: Path, tmp_path: Path, where: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran = uploaded(command, films, *where)
-    assert ran.code == 2
-    assert said in ran.err
+    monkeypatch.chdir(tmp_path)
+    for name in ("SYNC_API_KEY", "SUPABASE_URL", "SUPABASE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match=said):
+        UploadRequest(paths=[films], **where).check()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"store": "s3"}, {"store": "sync-assets", "bucket": "b"},
+     {"store": "s3", "bucket": "b", "key_env": "K"}],
+)  # fmt: skip
+def test_what_does_not_go_together_is_refused(films: Path, where: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"--bucket goes with|--key-env: S3 finds"):
+        UploadRequest(paths=[films], **where)
 
 
 def test_the_pairs_can_be_looked_at_first(command: Command, films: Path) -> None:
