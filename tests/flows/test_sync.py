@@ -6,7 +6,6 @@ import json
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +17,10 @@ from real_command import LIMIT_S, Command, Ran
 from swift_server import running_swift
 from sync_service import SyncService
 
+from flows.request import BulkRequest
+from flows.resubmit import ResubmitRequest
 from lipsync_core.demo.film import DemoFilm
-from lipsync_core.jobs.ledger import Ledger
+from lipsync_core.errors import InputError
 from lipsync_core.report.summary import FilmSummary, SegmentSummary, Verdict
 from lipsync_core.timeline import SpanKind
 
@@ -187,9 +188,9 @@ def test_a_segment_is_rendered_anew_and_that_is_paid_once(
         ran = dub(command, service, short_film, *given, *more)
         assert [s.attempts for s in rendered(ran.summary.films[0])] == attempts, ran.err
         assert len(service.bill) == 3
-    wrong = dub(command, service, short_film, *given, "--redo", "2")
-    assert wrong.code == 2
-    assert "segment 2 is none of those that are rendered: [0, 1]" in wrong.err
+    again = BulkRequest(video=short_film.video, audio=short_film.speech, redo="2")
+    with pytest.raises(InputError, match=r"segment 2 is none of those that are rendered: \[0, 1\]"):
+        again.check_redone([0, 1])
 
 
 def test_what_fails_elsewhere_can_be_rendered_here_and_is_told(
@@ -210,13 +211,15 @@ def test_what_fails_elsewhere_can_be_rendered_here_and_is_told(
     assert ran.code == 0
 
 
-def test_a_film_of_which_everything_is_refused_elsewhere_is_rendered_here(
+def test_what_was_refused_is_rendered_here_and_never_ordered_again(
     command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     service.next("rejected")
     ran = dub(command, service, short_film, "--out", tmp_path, "--fallback", "rewrite")
     assert ran.code == 0, ran.err
     assert [s.verdict for s in rendered(ran.summary.films[0])] == [Verdict.FALLBACK]
+    command.given(**service.environment)(tmp_path, module="flows.resubmit")
+    assert len(service.every_job) == 1
 
 
 def test_what_failed_is_ordered_once_more(
@@ -235,33 +238,22 @@ def test_what_failed_is_ordered_once_more(
     again = known(out, "--json", module="flows.resubmit")
     assert again.summary.next_command is None
     assert len(service.bill) == 1
-    nothing = known(tmp_path, module="flows.resubmit")
-    assert nothing.code == 2
-    assert "holds no run" in nothing.err
+    with pytest.raises(InputError, match="holds no run"):
+        ResubmitRequest(run_dir=tmp_path).as_bulk()
 
 
-def test_what_was_refused_is_never_ordered_again(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    service.next("rejected")
-    dub(command, service, short_film, "--out", out, "--max-failure-rate", "1")
-    command.given(**service.environment)(out, module="flows.resubmit")
-    assert len(service.every_job) == 1
+def test_the_active_speaker_is_asked_for_or_the_run_refused(short_film: DemoFilm) -> None:
+    def asked(**more: str) -> BulkRequest:
+        return BulkRequest(
+            video=short_film.video, audio=short_film.speech, generator="sync", keep_asd=True, **more
+        )
 
-
-def test_the_active_speaker_is_asked_for_or_the_run_refused(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    model = ("--options", "model=lipsync-1.9.0-beta", "--keep-asd")
-    wrong = dub(command, service, short_film, "--out", out, *model)
-    assert wrong.code == 2
-    assert "lipsync-1.9.0-beta does not know active_speaker_detection" in wrong.err
-    dub(command, service, short_film, "--out", out, "--keep-asd")
-    with closing(Ledger.in_folder(out / ".lipsync")) as ledger:
-        [entry] = ledger.entries()
-    assert entry.body["options"]["active_speaker_detection"] == {"auto_detect": True}
+    detection = asked().engine.options["active_speaker_detection"]
+    assert detection == {"auto_detect": True}
+    with pytest.raises(InputError, match="does not know active_speaker_detection"):
+        asked(options="model=lipsync-1.9.0-beta").check_engine()
+    with pytest.raises(InputError, match="works on this machine: leave out --keep-asd"):
+        asked().model_copy(update={"generator": "rewrite"}).check_engine()
 
 
 def test_two_machines_with_one_ledger_share_their_jobs(

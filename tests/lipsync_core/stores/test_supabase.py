@@ -780,7 +780,7 @@ def test_no_secret_is_in_what_the_store_says_of_itself_or_of_its_errors(
             assert "refuses" in said
             assert key not in said
     assert SERVICE_KEY not in "".join(told) + caplog.text
-    assert "HTTP Request" in caplog.text
+    assert "send_request_headers" in caplog.text
 
 
 @pytest.mark.parametrize(
