@@ -147,7 +147,7 @@ def _add(parser: argparse.ArgumentParser, key: str, info: FieldInfo, positional:
     elif typing.get_origin(plain) is typing.Literal:
         parser.add_argument(option, choices=typing.get_args(plain), help=help_text)
     else:
-        parser.add_argument(option, help=help_text, metavar=_placeholder(key, plain))
+        parser.add_argument(option, help=help_text, metavar=_placeholder(info, plain))
 
 
 def _without_none(annotation: Any) -> Any:
@@ -156,7 +156,7 @@ def _without_none(annotation: Any) -> Any:
     return annotation
 
 
-def _placeholder(key: str, kind: Any) -> str:
+def _placeholder(info: FieldInfo, kind: Any) -> str:
     if kind is Path:
-        return "DIR" if key == "out" else "FILE"
+        return "DIR" if "folder" in (info.description or "").split()[:3] else "FILE"
     return {float: "NUMBER", int: "COUNT"}.get(kind, "NAME")

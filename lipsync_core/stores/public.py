@@ -19,6 +19,7 @@ from lipsync_core.stores import MediaRef, ref_of
 DEFAULT_LIFE_S = 7 * 86400.0 - 3600.0
 
 _SUFFIX = re.compile(r"(\.[A-Za-z0-9]{1,8})?")
+_FOLDER = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
 _NAME = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})" + _SUFFIX.pattern)
 _KINDS = {
     ".mp4": "video/mp4", ".mov": "video/quicktime", ".webm": "video/webm", ".wav": "audio/wav",
@@ -77,6 +78,31 @@ def public_store(where: str) -> PublicStore:
 
     bucket, _, prefix = rest.partition("/")
     return S3Store(bucket, prefix)
+
+
+def folder_in_bucket(given: str) -> str:
+    """A folder as it stands before the names of a bucket: with a slash behind, or empty.
+
+    Raises:
+        InputError: it holds what not every store could keep.
+    """
+    folder = given.strip("/") + "/" if given.strip("/") else ""
+    if not _FOLDER.fullmatch(folder):
+        raise InputError(f"the prefix {given!r} may hold letters, digits, dots, - and _ only")
+    return folder
+
+
+def key_of(uri: str, bucket_uri: str, folder: str) -> str:
+    """The key of a URI in a bucket (``s3://bucket/``): of nothing but what could have been
+    published in that folder of it.
+
+    Raises:
+        InputError: it was not.
+    """
+    start = bucket_uri + folder
+    if not (uri.startswith(start) and is_content_name(uri.removeprefix(start))):
+        raise InputError(f"{uri!r} was not published in {start}: publish the file again")
+    return uri.removeprefix(bucket_uri)
 
 
 def found_whole(path: Path, sha256: str) -> MediaRef:

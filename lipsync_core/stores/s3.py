@@ -39,8 +39,9 @@ from lipsync_core.stores.public import (
     DEFAULT_LIFE_S,
     content_name,
     content_type,
+    folder_in_bucket,
     found_whole,
-    is_content_name,
+    key_of,
 )
 
 # "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)": X-Amz-Expires may be
@@ -68,7 +69,6 @@ _CONFIG = Config(
 )
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
-_PREFIX = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
 _NO_ENDPOINT = "the endpoint of S3 must be an address like https://s3.example.com"
 _DIGEST = "sha256"  # under which the object's metadata tells its content
 
@@ -116,9 +116,7 @@ class S3Store:
         if not _BUCKET.fullmatch(bucket):
             raise InputError(f"{bucket!r} cannot be the name of a bucket")
         self.bucket = bucket
-        self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        if not _PREFIX.fullmatch(self.prefix):
-            raise InputError(f"the prefix {prefix!r} may hold letters, digits, dots, - and _ only")
+        self.prefix = folder_in_bucket(prefix)
         if endpoint_url is not None:
             _check_endpoint(endpoint_url)
         if (access_key is None) != (secret_key is None):
@@ -171,17 +169,12 @@ class S3Store:
             raise InputError(
                 f"an address on S3 lives up to {LONGEST_LIFE_S:.0f} s (7 days), not {life_s:.0f} s"
             )
-        return await asyncio.to_thread(self._sign, self._key_of(uri), math.ceil(life_s))
+        return await asyncio.to_thread(
+            self._sign, key_of(uri, self._uri_of(""), self.prefix), math.ceil(life_s)
+        )
 
     def _uri_of(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
-
-    def _key_of(self, uri: str) -> str:
-        """Nothing but what this store itself could have published has a key."""
-        start = self._uri_of(self.prefix)
-        if not (uri.startswith(start) and is_content_name(uri.removeprefix(start))):
-            raise InputError(f"{uri!r} was not published in {start}: publish the file again")
-        return uri.removeprefix(self._uri_of(""))
 
     def _region_told(self) -> str | None:
         with self._put_in_words():

@@ -17,12 +17,12 @@ from lipsync_core.stores.public import (
     DEFAULT_LIFE_S,
     content_name,
     content_type,
+    folder_in_bucket,
     found_whole,
-    is_content_name,
+    key_of,
 )
 
 _BUCKET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_!.*'()&$=@;:+, -]{0,99}")
-_PREFIX = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*/)*")
 _DIGEST = "sha256"  # under which the object's metadata tells its content
 
 
@@ -49,9 +49,7 @@ class SupabaseStore:
         if not _BUCKET.fullmatch(bucket):
             raise InputError(f"{bucket!r} cannot be the name of a bucket")
         self.bucket = bucket
-        self.prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        if not _PREFIX.fullmatch(self.prefix):
-            raise InputError(f"the prefix {prefix!r} may hold letters, digits, dots, - and _ only")
+        self.prefix = folder_in_bucket(prefix)
         storage_base(url)
         headers_of(key)
         self._url, self._key = url, key
@@ -97,7 +95,7 @@ class SupabaseStore:
         """
         if not 0 < life_s < math.inf:
             raise InputError(f"an address cannot live for {life_s:.0f} s")
-        key = self._key_of(uri)
+        key = key_of(uri, self._uri_of(""), self.prefix)
         async with self._opened() as storage:
             found = await storage.sign(self.bucket, key, math.ceil(life_s))
         if found is None:
@@ -106,13 +104,6 @@ class SupabaseStore:
 
     def _uri_of(self, key: str) -> str:
         return f"supabase://{self.bucket}/{key}"
-
-    def _key_of(self, uri: str) -> str:
-        """Nothing but what this store itself could have published has a key."""
-        start = self._uri_of(self.prefix)
-        if not (uri.startswith(start) and is_content_name(uri.removeprefix(start))):
-            raise InputError(f"{uri!r} was not published in {start}: publish the file again")
-        return uri.removeprefix(self._uri_of(""))
 
     async def _holds(self, storage: SupabaseStorage, key: str, ref: MediaRef) -> bool:
         """Whether the content lies there, by its size and the hash that was told at its upload.
