@@ -2,6 +2,7 @@
 
     LipsyncError
     ├── InputError            a bad file, manifest or option; never retried; exit code 2
+    ├── MissingWeights        a checkpoint is not on this machine; exit code 2
     ├── TimelineBroken        a frame count, sound lag or picture check did not hold
     ├── RenderFailed          an engine could not render a segment
     ├── StorageError          bytes could not be written (disk full, no permission)
@@ -36,6 +37,12 @@ class LipsyncError(Exception):
 
 class InputError(LipsyncError):
     """Something the person gave is unusable; trying again cannot help."""
+
+    exit_code = 2
+
+
+class MissingWeights(LipsyncError):
+    """A checkpoint that is needed is not on this machine; the text names what fetches it."""
 
     exit_code = 2
 

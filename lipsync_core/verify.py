@@ -17,7 +17,7 @@ from lipsync_core.media.clip import Clip
 from lipsync_core.media.frames import read_frames, rgb_of
 from lipsync_core.media.probe import FilmInfo, probe
 from lipsync_core.scan import FACE_SIDE
-from lipsync_core.sync.score import Scorer
+from lipsync_core.sync.score import Scorer, Span
 from lipsync_core.timeline import sample_of_frame
 
 VERSION = 2
@@ -43,13 +43,21 @@ class Look:
 
 def look_at(clip: Clip, material: Material, speech: Track, scorer: Scorer) -> Look:
     """Measure a rendered clip and the same frames of the source."""
-    rate = material.info.frame_rate
-    faces = track_faces(probe(clip.path))
-    sound = _sound(speech, clip, material)
-    rendered = scorer.measure(faces, rate, sound)
-    source, own_faces = None, material.faces(clip.first_frame, clip.last_frame)
-    if material.sound is not None:
-        source = scorer.measure(own_faces, rate, _sound(material.sound, clip, material))
+    first, last = clip.first_frame, clip.last_frame
+    info = probe(clip.path)
+    faces = track_faces(info)
+    start = sample_of_frame(first, material.info.frame_rate, ANALYSIS_RATE)
+    new = Span(
+        info, 0, last - first, lambda a, b: FaceTrack(faces.points[a:b], a),
+        lambda a, b: speech.read(start + a, start + b)[:, 0],
+    )  # fmt: skip
+    [rendered] = scorer.measure(new, [(0, last - first)])
+    source, own_faces = None, material.faces(first, last)
+    if (own_sound := material.sound) is not None:
+        old = Span(
+            material.info, first, last, material.faces, lambda a, b: own_sound.read(a, b)[:, 0]
+        )
+        [source] = scorer.measure(old, [(first, last)])
     opening, before = (mouth_shapes(track.points)[:, 0] for track in (faces, own_faces))
     usual = float(pooled_model().spread[0])
     motion = float(np.nanstd(opening)) / usual if faces.present.any() else 0.0
@@ -69,10 +77,3 @@ def track_faces(info: FilmInfo) -> FaceTrack:
             if found is not None:
                 points[index] = found * np.array([info.width, info.height], np.float32)
     return FaceTrack(points)
-
-
-def _sound(track: Track, clip: Clip, material: Material) -> NDArray[np.float32]:
-    rate = material.info.frame_rate
-    first = sample_of_frame(clip.first_frame, rate, ANALYSIS_RATE)
-    last = sample_of_frame(clip.last_frame, rate, ANALYSIS_RATE)
-    return track.read(first, last)[:, 0]

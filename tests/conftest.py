@@ -3,6 +3,9 @@ demo film, which takes long to make and is made once."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+
 import pytest
 from hypothesis import settings
 
@@ -16,8 +19,17 @@ settings.load_profile("any machine")
 
 @pytest.fixture(scope="session")
 def demo_film(tmp_path_factory: pytest.TempPathFactory) -> DemoFilm:
-    """Ten seconds of a talking face, four without a face, and a new speech."""
-    return make_demo_film(tmp_path_factory.mktemp("demo") / "it's a demo")
+    """Ten seconds of a talking face, four without a face, and a new speech.
+
+    Whoever needs it first makes it for all the processes that run tests.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "it's a demo"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        film = DemoFilm(folder / "film.mp4", folder / "speech.wav")
+        return film if film.speech.exists() else make_demo_film(folder)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,6 +91,7 @@ class SyncJobs:
         webhook_url: str | None = None,
     ) -> None:
         self.account = account
+        self.keeps_keys = False
         self._client, self._options, self._webhook_url = client, options, webhook_url
 
     async def keep(self, path: Path, name: str) -> str:
@@ -109,7 +110,9 @@ class SyncJobs:
 
     async def submit(self, key: str, body: Mapping[str, Any]) -> str:
         """Place an order under its key."""
-        return (await self._client.create(body, key)).id
+        made = await self._client.create(body, key)
+        self._learn_era([made])
+        return made.id
 
     async def find(
         self, key: str, body: Mapping[str, Any], since_s: float, known: Collection[str]
@@ -122,6 +125,7 @@ class SyncJobs:
         cursor = ""
         while True:
             page = await self._client.generations(cursor=cursor)
+            self._learn_era(page)
             for job in page:
                 if job.output_file_name:
                     is_it = job.output_file_name.removesuffix(".mp4") == key
@@ -134,6 +138,10 @@ class SyncJobs:
             if len(page) != PAGE or (made and _aware(min(made)) < oldest):
                 return None
             cursor = page[-1].id
+
+    def _learn_era(self, jobs: Sequence[Generation]) -> None:
+        """The era that tells the names of results is the one that keeps keys."""
+        self.keeps_keys = self.keeps_keys or any(job.output_file_name for job in jobs)
 
     async def look(self, job_ids: Collection[str]) -> Mapping[str, JobReport]:
         """Ask for all jobs with one call a page; where that is not known, one by one."""

@@ -38,6 +38,7 @@ MOST_ATTEMPTS = 3
 PATIENCE = 6  # calls that cost nothing are tried so often
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _OTHERS_S = 1.0  # how often a job of another run is looked at
+_SEARCH_S = 10.0  # for which an engine that keeps no keys is searched for an order it may have
 _DOWNLOADS = _UPLOADS = 8
 
 
@@ -155,10 +156,12 @@ class Dispatcher:
                 self.ledger.record(order.key, JobStatus.UNKNOWN, error=str(error))
                 job_id = getattr(error, "job_id", None)
                 if job_id is None:
-                    await self._wait(tries := tries + 1, error)
+                    await self._wait(tries, error)
                     job_id = await self._adopted(entry)
+                tries += 1
             except RemoteUnavailable as error:  # it was not even sent
-                await self._wait(tries := tries + 1, error)
+                await self._wait(tries, error)
+                tries += 1
             except RemoteRefused as error:
                 self.ledger.record(
                     order.key, JobStatus.REFUSED, code=error.code, error=str(error)
@@ -169,7 +172,7 @@ class Dispatcher:
         return job_id
 
     async def _wait(self, tries: int, error: LipsyncError) -> None:
-        if tries > PATIENCE:
+        if tries >= PATIENCE:
             raise RemoteUnavailable(
                 f"{error}; whether the job was accepted is not known, so it counts as spent: run "
                 "the same command again to find out"
@@ -177,8 +180,17 @@ class Dispatcher:
         await asyncio.sleep(_pause_s(tries, error))
 
     async def _adopted(self, entry: Entry) -> str | None:
-        """The job that this order became, although its answer never came."""
-        return await self._patiently(lambda: found(self.engine, self.ledger, entry))
+        """The job that this order became, although its answer never came.
+
+        An engine that keeps no keys would take the same order for another one, so it is given
+        time to tell of a job that it was still accepting when the answer was lost.
+        """
+        until = self._entry(entry.key).updated_s + _SEARCH_S
+        while True:
+            job_id = await self._patiently(lambda: found(self.engine, self.ledger, entry))
+            if job_id is not None or self.engine.keeps_keys or time.time() >= until:
+                return job_id
+            await asyncio.sleep(_OTHERS_S)
 
     async def _watched(self, order: Order, job_id: str) -> str:
         """Wait for a job's end and write it down; where its result lies."""

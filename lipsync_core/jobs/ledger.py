@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from lipsync_core.errors import InputError, StorageError
 
@@ -168,7 +168,11 @@ class Ledger:
             "quoted_usd": quoted_usd, "code": "", "error": "", "again": False, "intended_s": now,
             "updated_s": now, "owner": owner, "lease_until_s": now + LEASE_S,
         }  # fmt: skip
-        insert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        insert: Any = sqlite.insert
+        if self._engine.dialect.name == "postgresql":
+            from sqlalchemy.dialects import postgresql  # takes a while to load
+
+            insert = postgresql.insert
         with self._begin() as connection:
             connection.execute(insert(_TABLE).values(row).on_conflict_do_nothing())
         entry = self.get(key)

@@ -100,11 +100,13 @@ class RemoteGenerator(Protocol):
     and RemoteRefused where it cannot.
 
     ``account`` tells one account from another without giving anything away: the address of a kept
-    file is good in its own account only.
+    file is good in its own account only. ``keeps_keys`` is whether the engine has shown that it
+    takes two orders under one key for one job.
     """
 
     name: str
     account: str
+    keeps_keys: bool
 
     async def keep(self, path: Path, name: str) -> str:
         """Hand a file over to a store of the engine's own; its address for an order."""

@@ -169,7 +169,36 @@ def rgb_of(
         scaled = _reformatter().reformat(frame, width, height, order, interpolation="AREA")
         return cast("NDArray[np.uint8]", scaled.to_ndarray())
     # made small first and coloured then, which takes half the time of doing both for every pixel
-    planes = [_shrunk(plane, width, height) for plane in planes_of(frame)]
+    return _coloured([_shrunk(plane, width, height) for plane in planes_of(frame)], frame, order)
+
+
+def bgr_square(
+    frame: av.VideoFrame, left: float, top: float, side: float, size: int, *, beyond: int
+) -> NDArray[np.uint8]:
+    """A square of the frame scaled to (size, size, 3) by linear interpolation: blue, green, red.
+
+    ``left``, ``top`` and ``side`` are in pixels and need not be whole. What lies beyond the picture
+    is grey of the value ``beyond``.
+    """
+    across, down = chroma_steps(frame.format.name)
+    is_full = frame.color_range == _FULL_RANGE
+    deep = "10le" in frame.format.name
+    grey = (beyond if is_full else 16 + beyond * 219 / 255, 128, 128)
+    planes: list[Plane] = []
+    for plane, level in zip(planes_of(frame), grey, strict=True):
+        steps = np.array([across, down]) if planes else np.ones(2)
+        scale = side / size / steps
+        # the middle of a pixel of the square ↔ the middle of the place it covers in the plane
+        start = (np.array([left, top]) + side / size / 2) / steps - 0.5
+        planes.append(cv2.warpAffine(
+            plane, np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]]), (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=level * (4 if deep else 1),
+        ))  # fmt: skip
+    return _coloured(planes, frame, "bgr24")
+
+
+def _coloured(planes: list[Plane], frame: av.VideoFrame, order: str) -> NDArray[np.uint8]:
+    """Y, U and V planes of one size as RGB or BGR, by the matrix and range of their frame."""
     is_full = frame.color_range == _FULL_RANGE
     deep = planes[0].dtype == np.uint16
     matrix = _rgb_matrix(frame.colorspace, is_full, 2 if deep else 0)

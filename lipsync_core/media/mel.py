@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.fft import dct
 
 from lipsync_core.media.audio import ANALYSIS_RATE
 
@@ -38,8 +37,16 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def cepstra(log_energies: NDArray[np.float64], count: int = 12) -> NDArray[np.float64]:
     """The first ``count`` cepstral coefficients (orthonormal DCT-II, including the level)."""
-    coefficients: NDArray[np.float64] = dct(log_energies, norm="ortho", axis=1)[:, :count]
-    return coefficients
+    return log_energies @ cosines(log_energies.shape[1], count)
+
+
+@cache
+def cosines(bands: int, count: int) -> NDArray[np.float64]:
+    """The first ``count`` columns of the orthonormal cosine transform (DCT-II): (bands, count)."""
+    angles = np.outer(2 * np.arange(bands) + 1, np.arange(count)) * np.pi / (2 * bands)
+    columns = np.sqrt(2 / bands) * np.cos(angles)
+    columns[:, 0] /= np.sqrt(2)
+    return columns
 
 
 def _power(windows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,8 +5,9 @@ Addresses may carry a signature, so errors name a file only by what the caller c
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,34 +79,48 @@ async def look_up(web: httpx.AsyncClient, url: str, called: str) -> WebFile:
 
 
 async def download(
-    web: httpx.AsyncClient, url: str, out: Path, called: str, known_tag: str = ""
+    web: httpx.AsyncClient,
+    url: str,
+    out: Path,
+    called: str,
+    known_tag: str = "",
+    on_bytes: Callable[[int, int | None], None] | None = None,
 ) -> WebFile | None:
     """Bring a file to ``out``, where it appears whole or not at all; ``None`` where the server
     says that it is still the one with the ``known_tag``, and nothing was fetched.
+
+    ``on_bytes`` is told how many bytes are here and how many there are.
 
     Raises:
         RemoteRefused: nothing lies there, or nothing that may be read.
         RemoteUnavailable: the server does not answer now, or the connection keeps breaking off.
         StorageError: it cannot be written.
     """
-    part = _Part(out.with_name(out.name + ".part"), known_tag)
+    part = _Part(out.with_name(out.name + ".part"), known_tag, on_bytes=on_bytes)
     try:
-        for left in range(_BREAKS, -1, -1):
-            came = part.size
-            try:
-                with writing(out):
-                    is_new = await part.fetch(web, url, called)
-                break
-            except RemoteUnavailable:
-                if not left or part.size <= came:
-                    raise
-        if not is_new:
-            return None
-        with writing(out):
-            part.path.replace(out)
-        return part.seen
+        return part.seen if await part.bring(web, url, called, out) else None
     finally:
         part.path.unlink(missing_ok=True)
+
+
+async def download_in_steps(
+    web: httpx.AsyncClient,
+    url: str,
+    out: Path,
+    called: str,
+    on_bytes: Callable[[int, int | None], None] | None = None,
+) -> None:
+    """Bring a large file to ``out``; what an earlier try left unfinished beside it is gone on with,
+    if the file is still the same.
+
+    Raises: what :func:`download` does.
+    """
+    seen = await look_up(web, url, called)
+    version = hashlib.sha256(seen.tag.encode()).hexdigest()[:12]
+    part = _Part(out.with_name(f"{out.name}.{version}.part"), "", seen, on_bytes)
+    if not seen.may_be_resumed:
+        part.path.unlink(missing_ok=True)
+    await part.bring(web, url, called, out)
 
 
 @dataclass
@@ -115,10 +130,27 @@ class _Part:
     path: Path
     known_tag: str
     seen: WebFile | None = None
+    on_bytes: Callable[[int, int | None], None] | None = None
 
     @property
     def size(self) -> int:
         return self.path.stat().st_size if self.path.exists() else 0
+
+    async def bring(self, web: httpx.AsyncClient, url: str, called: str, out: Path) -> bool:
+        """Fetch it to ``out``, going on after a break; whether it is another than the known one."""
+        for left in range(_BREAKS, -1, -1):
+            came = self.size
+            try:
+                with writing(out):
+                    is_new = await self.fetch(web, url, called)
+                break
+            except RemoteUnavailable:
+                if not left or self.size <= came:
+                    raise
+        if is_new:
+            with writing(out):
+                self.path.replace(out)
+        return is_new
 
     async def fetch(self, web: httpx.AsyncClient, url: str, called: str) -> bool:
         """Fetch what is missing, or all of it where it cannot be gone on with; whether the file is
@@ -137,6 +169,8 @@ class _Part:
             with self.path.open("ab" if answer.status_code == 206 else "wb") as file:
                 async for block in answer.aiter_raw(_BLOCK_BYTES):
                     file.write(block)
+                    if self.on_bytes is not None:
+                        self.on_bytes(file.tell(), self.seen.size)
         if self.seen.size not in (None, self.size):
             raise RemoteUnavailable(f"{called}: {self.size} of {self.seen.size} bytes came")
         return True

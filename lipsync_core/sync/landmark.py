@@ -22,12 +22,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
 
 from lipsync_core.faces.landmarks import FaceTrack
 from lipsync_core.faces.mouth import mouth_shapes
 from lipsync_core.media.mel import ROWS_PER_SECOND, cepstra, log_mel
-from lipsync_core.sync.score import IN_SYNC_FRAMES, SyncScore
+from lipsync_core.sync.score import IN_SYNC_FRAMES, Span, SyncScore
 
 MAX_LAG = 60  # rows of 10 ms; beyond ±0.6 s a lag is noise
 MINIMUM_S = 1.0  # of a span that may add to an answer
@@ -90,14 +89,22 @@ class LandmarkScorer:
 
     name = "landmark"
     version = 1
+    remark = ""
 
     def __init__(self, projection: Projection | None = None) -> None:
         self.projection = projection or shipped_projection()
 
-    def measure(
+    def measure(self, span: Span, windows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+        """Correlation sums of every window."""
+        rate = span.info.frame_rate
+        return [
+            self.compare(span.faces(*window), rate, span.sound_of(*window)) for window in windows
+        ]
+
+    def compare(
         self, faces: FaceTrack, frame_rate: Fraction, sound: NDArray[np.float32]
     ) -> dict[str, Any]:
-        """Correlation sums of one span: its frames' landmarks and its sound (mono, 16 kHz)."""
+        """Correlation sums of one window: its frames' landmarks and its sound (mono, 16 kHz)."""
         seconds = len(faces.points) / float(frame_rate)
         rows = int(seconds * ROWS_PER_SECOND)
         present = faces.present
@@ -169,6 +176,8 @@ def _parabola_peak(curve: NDArray[np.float64], best: int) -> float:
 
 @cache
 def _band() -> NDArray[np.float64]:
+    from scipy.signal import butter
+
     sections: NDArray[np.float64] = butter(
         2, _SPEECH_RHYTHM_HZ, "bandpass", fs=ROWS_PER_SECOND, output="sos"
     )
@@ -177,6 +186,8 @@ def _band() -> NDArray[np.float64]:
 
 def _standard(signals: NDArray[np.float64]) -> NDArray[np.float64]:
     """The part of each signal in the rhythm of speech, at variance 1; 0 where it never moves."""
+    from scipy.signal import sosfiltfilt  # loading it takes a second, so who measures pays for it
+
     filtered = sosfiltfilt(_band(), signals, axis=0, padlen=min(27, len(signals) - 1))
     spread = filtered.std(0)
     standard: NDArray[np.float64] = filtered - filtered.mean(0)

@@ -6,15 +6,17 @@ it 40 ms a frame. "No evidence" is never "in sync".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_core.faces.landmarks import FaceTrack
+from lipsync_core.media.audio import ANALYSIS_RATE
+from lipsync_core.media.probe import FilmInfo
+from lipsync_core.timeline import sample_of_frame
 
 MS_PER_OFFSET_FRAME = 40.0
 IN_SYNC_FRAMES = 1.0
@@ -52,19 +54,39 @@ class SyncScore:
         }
 
 
+@dataclass(frozen=True)
+class Span:
+    """Frames [first, last) of a film that show one face, and the sound they are compared with.
+
+    ``faces`` gives the landmarks of frames [first, last); ``sound`` the samples [first, last) of
+    the sound that is laid under the film (mono, 16 kHz, sample 0 with frame 0).
+    """
+
+    info: FilmInfo
+    first: int
+    last: int
+    faces: Callable[[int, int], FaceTrack]
+    sound: Callable[[int, int], NDArray[np.float32]]
+
+    def sound_of(self, first: int, last: int) -> NDArray[np.float32]:
+        """The samples that belong to frames [first, last)."""
+        rate = self.info.frame_rate
+        return self.sound(*(sample_of_frame(frame, rate, ANALYSIS_RATE) for frame in (first, last)))
+
+
 class Scorer(Protocol):
-    """Measures spans of a film one by one and scores any set of measured spans together.
+    """Measures windows of a film one by one and scores any set of measured windows together.
 
     What a measurement is, only the scorer knows; it is small and may be stored as JSON.
+    ``remark`` is what must be said beside its answers, if there is something.
     """
 
     name: str
     version: int
+    remark: str
 
-    def measure(
-        self, faces: FaceTrack, frame_rate: Fraction, sound: NDArray[np.float32]
-    ) -> dict[str, Any]:
-        """Measure one span: the landmarks of its frames and its sound (mono, 16 kHz)."""
+    def measure(self, span: Span, windows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+        """Measure windows of one span, each as frames [first, last) that lie in it."""
         ...
 
     def score(self, measurements: Sequence[dict[str, Any]]) -> SyncScore:

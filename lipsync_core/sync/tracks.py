@@ -19,9 +19,8 @@ from pydantic import BaseModel
 from scipy.stats import theilslopes
 
 from lipsync_core.material import Material
-from lipsync_core.media.audio import ANALYSIS_RATE, Track
-from lipsync_core.sync.score import IN_SYNC_FRAMES, MS_PER_OFFSET_FRAME, Scorer, SyncScore
-from lipsync_core.timeline import sample_of_frame
+from lipsync_core.media.audio import Track
+from lipsync_core.sync.score import IN_SYNC_FRAMES, MS_PER_OFFSET_FRAME, Scorer, Span, SyncScore
 
 MISSED_S = Fraction(1, 5)
 """A face that is not found for up to this long is still the same track."""
@@ -85,7 +84,9 @@ def score_tracks(material: Material, sound: Track, scorer: Scorer) -> FilmScore:
         {
             **_fields((0, info.frames), score, drift),
             "frame_rate": str(info.frame_rate),
-            "verdict": _said(score, drift) + _said_of_others(score, tracks),
+            "verdict": "; ".join(
+                filter(None, (_said(score, drift), _said_of_others(score, tracks), scorer.remark))
+            ),
             "tracks": tracks,
         }
     )
@@ -125,20 +126,18 @@ class _Measured:
 
 def _measured(first: int, last: int, material: Material, sound: Track, scorer: Scorer) -> _Measured:
     rate = material.info.frame_rate
-
-    def measure(begin: int, end: int) -> dict[str, Any]:
-        samples = [sample_of_frame(frame, rate, ANALYSIS_RATE) for frame in (begin, end)]
-        return scorer.measure(material.faces(begin, end), rate, sound.read(*samples)[:, 0])
-
+    span = Span(material.info, first, last, material.faces, lambda a, b: sound.read(a, b)[:, 0])
     edges = np.linspace(first, last, 1 + max(1, int((last - first) / rate / PIECE_S))).astype(int)
-    pieces = [measure(int(begin), int(end)) for begin, end in pairwise(edges)]
+    pieces = list(pairwise(edges.tolist()))
     length = round(WINDOW_S * rate)
+    starts = range(first, last - length + 1, length // 2)
+    measured = scorer.measure(span, pieces + [(start, start + length) for start in starts])
     windows = []
-    for begin in range(first, last - length + 1, length // 2):
-        score = scorer.score([measure(begin, begin + length)])
-        if score.offset_frames is not None:
-            windows.append((float((begin + length / 2) / rate), score.offset_frames))
-    return _Measured((first, last), pieces, windows)
+    for start, measurement in zip(starts, measured[len(pieces) :], strict=True):
+        offset = scorer.score([measurement]).offset_frames
+        if offset is not None:
+            windows.append((float((start + length / 2) / rate), offset))
+    return _Measured((first, last), measured[: len(pieces)], windows)
 
 
 @dataclass(frozen=True)
@@ -215,4 +214,4 @@ def _said_of_others(score: SyncScore, tracks: Sequence[TrackScore]) -> str:
     if score.offset_frames is None or not offsets:
         return ""
     apart = sum(abs(offset - score.offset_frames) > IN_SYNC_FRAMES for offset in offsets)
-    return f"; {apart} of {len(offsets)} face tracks differ by more than 40 ms" if apart else ""
+    return f"{apart} of {len(offsets)} face tracks differ by more than 40 ms" if apart else ""

@@ -94,7 +94,7 @@ def scorer(folder: Path) -> None:
     sound, faces, judge = track.read()[:, 0], track_faces(info), LandmarkScorer()
     decode = _median(lambda: sum(1 for _ in read_frames(info)))
     find = _median(lambda: track_faces(info))
-    score = _median(lambda: judge.score([judge.measure(faces, info.frame_rate, sound)]))
+    score = _median(lambda: judge.score([judge.compare(faces, info.frame_rate, sound)]))
     table = Table("step", "frames/s", "times decoding", title="Landmark scorer, 512x512")
     for name, taken in (("decode alone", decode), ("decode + landmarks", find), ("score", score)):
         table.add_row(name, f"{info.frames / taken:.0f}", f"{taken / decode:.2f}")

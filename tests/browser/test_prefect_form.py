@@ -25,6 +25,7 @@ QUIET = (
     "--disable-background-networking", "--disable-component-update",
 )  # fmt: skip
 PATIENCE_MS = 60_000
+KEYSTROKE_MS = 150  # as a person types: the page takes in what was typed a moment later
 
 
 @dataclass
@@ -105,8 +106,11 @@ def test_is_empty_so_that_only_what_a_person_says_is_sent(form: Form) -> None:
 def test_makes_a_run_of_a_video_and_an_audio(form: Form) -> None:
     form["Video"].locator("textarea").fill("films/a.mp4")
     form["Audio"].locator("textarea").fill("speech/a.wav")
-    form["Budget"].locator("input").fill("12")
-    form["Budget"].locator("input").fill("")  # thought better of it
+    budget = form["Budget"].locator("input")
+    budget.press_sequentially("12", delay=KEYSTROKE_MS)
+    for _ in "12":  # thought better of it
+        budget.press("Backspace", delay=KEYSTROKE_MS)
+    budget.press("Tab", delay=KEYSTROKE_MS)
     status, run = form.submit()
     assert status == 201
     made = form.server.get(f"flow_runs/{run['id']}")

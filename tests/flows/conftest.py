@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from in_process import Here
 from media_factory import bursts, ffmpeg, make_film, write_sound
 from prefect_server import PrefectServer, running_server
 from real_command import Command
@@ -36,6 +37,12 @@ def with_server(server: PrefectServer) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def here(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Here:
+    """The main job in this process, where a Prefect server runs."""
+    return Here(server, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
 def command(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Command:
     """The command where a Prefect server runs."""
     temporary = {"TMPDIR": str(tmp_path_factory.mktemp("temporary"))}
@@ -50,11 +57,11 @@ def command_alone(command: Command) -> Command:
 
 @pytest.fixture(scope="session")
 def short_film(demo_film: DemoFilm, tmp_path_factory: pytest.TempPathFactory) -> DemoFilm:
-    """The part of it round the cut, re-encoded: 150 frames that talk, 40 without a face."""
+    """The part of it round the cut, made small: 150 frames that talk, 40 without a face."""
     video = tmp_path_factory.mktemp("short") / "short.mp4"
     ffmpeg(
         "-ss", "4", "-i", demo_film.video, "-frames:v", str(SHORT_FRAMES), "-shortest",
-        "-c:v", "libx264", "-crf", "14", "-preset", "veryfast", video,
+        "-vf", "scale=256:-2", "-c:v", "libx264", "-crf", "14", "-preset", "veryfast", video,
     )  # fmt: skip
     return DemoFilm(video, demo_film.speech)
 

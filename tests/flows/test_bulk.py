@@ -19,6 +19,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from in_process import Here
 from media_factory import bursts, make_film, number_of, write_sound
 from real_command import Command, Ran, all_end, children, end
 
@@ -46,9 +47,9 @@ class Dubbed:
         return self.out / self.film.video.stem
 
     @property
-    def again(self) -> list[str | Path]:
-        """The arguments it was dubbed with."""
-        return ["--video", self.film.video, "--audio", self.film.speech, "--out", self.out]
+    def given(self) -> dict[str, Path]:
+        """What it was dubbed of."""
+        return {"video": self.film.video, "audio": self.film.speech}
 
 
 @pytest.fixture(scope="module")
@@ -165,10 +166,10 @@ class TestADubbedFilm:
 
 
 class TestTheSameCommandAgain:
-    def test_finds_everything_done(self, command: Command, dubbed: Dubbed) -> None:
+    def test_finds_everything_done(self, here: Here, dubbed: Dubbed) -> None:
         before, final = remembered(dubbed.out / ".lipsync"), dubbed.folder / "final.mp4"
         written = final.stat().st_mtime_ns
-        film = command(*dubbed.again, "--json").film
+        film = here(**dubbed.given, out=dubbed.out).film
         rendered = [s for s in film.segments if s.kind is SpanKind.LIPSYNC]
         assert rendered
         assert all(s.reused and s.seconds == 0 for s in rendered)
@@ -176,21 +177,19 @@ class TestTheSameCommandAgain:
         assert final.stat().st_mtime_ns == written
 
     def test_finds_it_also_where_film_and_folder_have_moved(
-        self, command: Command, dubbed: Dubbed, tmp_path: Path
+        self, here: Here, dubbed: Dubbed, tmp_path: Path
     ) -> None:
         """Work is found again by content: neither key nor result knows a place."""
         shutil.copytree(dubbed.out, tmp_path / "moved")
         video = Path(shutil.copy(dubbed.film.video, tmp_path / "film.mp4"))
         before = set(remembered(tmp_path / "moved" / ".lipsync"))
-        film = command(
-            "--video", video, "--audio", dubbed.film.speech, "--out", tmp_path / "moved", "--json"
-        ).film
+        film = here(video=video, audio=dubbed.film.speech, out=tmp_path / "moved").film
         assert all(s.reused for s in film.segments if s.kind is SpanKind.LIPSYNC)
         assert set(remembered(tmp_path / "moved" / ".lipsync")) == before
         assert Path(film.output) == tmp_path / "moved" / "film" / "final.mp4"
 
     def test_makes_anew_what_somebody_deleted_or_damaged(
-        self, command: Command, dubbed: Dubbed, tmp_path: Path
+        self, here: Here, dubbed: Dubbed, tmp_path: Path
     ) -> None:
         out = Path(shutil.copytree(dubbed.out, tmp_path / "out"))
         store = out / ".lipsync"
@@ -198,34 +197,29 @@ class TestTheSameCommandAgain:
         (out / "film" / "final.mp4").unlink()
         for record in store.glob("results/plan*/*"):
             record.write_bytes(record.read_bytes()[:100])  # killed while writing
-        ran = command(*dubbed.again[:-1], out, "--json")
+        ran = here(**dubbed.given, out=out)
         assert ran.code == 0, ran.err
         assert [s.reused for s in ran.film.segments if s.kind is SpanKind.LIPSYNC].count(False) == 1
         assert probe(out / "film" / "final.mp4").frames == FRAMES
 
 
 class TestThePlan:
-    def test_is_all_a_dry_run_makes(self, command: Command, dubbed: Dubbed, tmp_path: Path) -> None:
-        ran = command(
-            *dubbed.again[:-1], tmp_path, "--store", dubbed.out / ".lipsync", "--dry-run", "--json"
-        )  # fmt: skip
+    def test_is_all_a_dry_run_makes(self, here: Here, dubbed: Dubbed, tmp_path: Path) -> None:
+        store = str(dubbed.out / ".lipsync")
+        ran = here(**dubbed.given, out=tmp_path, store=store, dry_run=True)
         assert ran.code == 0, ran.err
         assert ran.film.checks is None
         assert [s.kind for s in ran.film.segments] == [s.kind for s in dubbed.ran.film.segments]
         assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == {"segments.csv"}
 
-    def test_may_be_edited_and_given_back(
-        self, command: Command, dubbed: Dubbed, tmp_path: Path
-    ) -> None:
+    def test_may_be_edited_and_given_back(self, here: Here, dubbed: Dubbed, tmp_path: Path) -> None:
         """A person divides the talking shot at frame 100 and keeps the picture before it."""
         edited = tmp_path / "edited.csv"
         edited.write_text(
             "First_Frame;Kind\n0;passthrough\n100;lipsync\n250;passthrough\n", encoding="utf-8-sig"
         )
-        ran = command(
-            *dubbed.again[:-1], tmp_path / "out", "--store", dubbed.out / ".lipsync",
-            "--cuts", edited, "--json",
-        )  # fmt: skip
+        store = str(dubbed.out / ".lipsync")
+        ran = here(**dubbed.given, out=tmp_path / "out", store=store, cuts=edited)
         first, second, third = ran.film.segments
         assert (first.first_frame, first.last_frame) == (0, 100)
         assert (first.kind, first.reason) == (SpanKind.PASSTHROUGH, "chosen by hand")
@@ -280,7 +274,7 @@ VOICES = {"44.1 kHz stereo": (44_100, 2), "48 kHz 5.1": (48_000, 6), "8 kHz": (8
 
 @pytest.fixture(scope="module")
 def night(
-    command: Command, faceless_film: DemoFilm, tmp_path_factory: pytest.TempPathFactory
+    here: Here, faceless_film: DemoFilm, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Path, FilmSummary]]:
     """Films of every form in one run; nobody is in them, so all pictures are kept."""
     folder = tmp_path_factory.mktemp("all the films")
@@ -297,7 +291,7 @@ def night(
         rows.append((str(faceless_film.video), voice.name, name))
     with (folder / "night.csv").open("w", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    ran = command("--manifest", folder / "night.csv", "--out", folder / "out", "--json")
+    ran = here(manifest=folder / "night.csv", out=folder / "out")
     assert ran.code == 0, ran.err
     assert ran.summary.failed == []
     given = [(name, folder / video) for video, _, name in rows[1:]]

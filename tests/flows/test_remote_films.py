@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_process import Here
 from media_factory import make_film
 from real_command import Command, Ran
 
@@ -39,8 +40,8 @@ def listed(web: WebServer, path: Path, *more: str) -> Path:
     return path
 
 
-def planned(command: Command, manifest: Path, out: Path, *more: str) -> Ran:
-    return command("--manifest", manifest, "--out", out, "--dry-run", "--json", *more)
+def planned(command: Command, manifest: Path, out: Path) -> Ran:
+    return command("--manifest", manifest, "--out", out, "--dry-run", "--json")
 
 
 def test_a_film_is_fetched_once_and_its_signature_shown_nowhere(
@@ -62,12 +63,9 @@ def test_a_film_is_fetched_once_and_its_signature_shown_nowhere(
 
 
 def test_a_film_given_by_its_address_is_dubbed_like_any_other(
-    command: Command, web: WebServer, faceless_film: DemoFilm, tmp_path: Path
+    here: Here, web: WebServer, faceless_film: DemoFilm, tmp_path: Path
 ) -> None:
-    ran = command(
-        "--video", web.url("vid_01.mp4"), "--audio", faceless_film.speech, "--out", tmp_path,
-        "--json",
-    )  # fmt: skip
+    ran = here(video=web.url("vid_01.mp4"), audio=faceless_film.speech, out=tmp_path)
     assert ran.code == 0, ran.err
     assert ran.film.output == str(tmp_path / "vid_01" / "final.mp4")
     assert ran.film.checks is not None
@@ -85,11 +83,11 @@ def test_a_film_that_is_not_there_is_told_before_anything_is_started(
 
 
 def test_without_looking_first_the_good_films_are_worked_on(
-    command: Command, web: WebServer, tmp_path: Path
+    here: Here, web: WebServer, tmp_path: Path
 ) -> None:
     web.secret = ""
     manifest = listed(web, tmp_path / "films.txt", "gone")
-    ran = planned(command, manifest, tmp_path / "out", "--no-exists-check")
+    ran = here(manifest=manifest, out=tmp_path / "out", dry_run=True, no_exists_check=True)
     assert ran.code == 1
     assert [film.name for film in ran.summary.films] == ["vid_01"]
     assert [film.name for film in ran.summary.failed] == ["gone"]

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from in_process import Here
 from postgres import postgres_url
 from prefect_server import PrefectServer
 from real_command import LIMIT_S, Command, Ran
@@ -55,16 +57,9 @@ def segments(folder: Path, count: int) -> Path:
     return cuts
 
 
-def dub(
-    command: Command, service: SyncService, film: DemoFilm, *more: str | Path, module: str = ""
-) -> Ran:
-    words: list[str | Path] = [
-        "--video", film.video, "--audio", film.speech, "--generator", "sync", *more, "--json",
-    ]  # fmt: skip
-    if module:
-        words.insert(0, module)
-        return command.given(**service.environment)(*words, module="tests.flows.dying")
-    return command.given(**service.environment)(*words)
+def dub(here: Here, service: SyncService, film: DemoFilm, **fields: Any) -> Ran:
+    known = here.given(**service.environment)
+    return known(video=film.video, audio=film.speech, generator="sync", **fields)
 
 
 def rendered(film: FilmSummary) -> list[SegmentSummary]:
@@ -72,9 +67,9 @@ def rendered(film: FilmSummary) -> list[SegmentSummary]:
 
 
 def test_a_film_is_rendered_elsewhere_and_its_lips_match(
-    command: Command, talking_service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, talking_service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
-    ran = dub(command, talking_service, short_film, "--out", tmp_path, "--budget", "1")
+    ran = dub(here, talking_service, short_film, out=tmp_path, budget=1)
     assert ran.code == 0, ran.err
     [film] = ran.summary.films
     [segment] = rendered(film)
@@ -86,19 +81,19 @@ def test_a_film_is_rendered_elsewhere_and_its_lips_match(
     assert ran.summary.cost_usd == pytest.approx(sum(j["billed_usd"] for j in talking_service.bill))
     paid = len(talking_service.every_job)
 
-    again = dub(command, talking_service, short_film, "--out", tmp_path, "--budget", "1")
+    again = dub(here, talking_service, short_film, out=tmp_path, budget=1)
     assert rendered(again.summary.films[0])[0].reused
     assert len(talking_service.every_job) == paid
 
 
 def test_what_is_paid_and_not_good_is_named_and_never_accepted(
-    command: Command, talking_service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, talking_service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     for fault in ("no_op", "wrong_length", "rejected"):
         talking_service.next(fault)
     ran = dub(
-        command, talking_service, short_film, "--cuts", segments(tmp_path, 3),
-        "--max-failure-rate", "1", "--out", tmp_path / "out",
+        here, talking_service, short_film, cuts=segments(tmp_path, 3), max_failure_rate=1,
+        out=tmp_path / "out",
     )  # fmt: skip
     assert ran.code == 1, ran.err
     found = rendered(ran.summary.films[0])
@@ -112,12 +107,12 @@ def test_what_is_paid_and_not_good_is_named_and_never_accepted(
 
 
 def test_too_many_failures_stop_the_spending(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     service.next("rejected", 3)
     ran = dub(
-        command, service, short_film, "--cuts", segments(tmp_path, 3), "--max-lanes", "1",
-        "--max-failure-rate", "0.3", "--out", tmp_path / "out",
+        here, service, short_film, cuts=segments(tmp_path, 3), max_lanes=1, max_failure_rate=0.3,
+        out=tmp_path / "out",
     )  # fmt: skip
     assert ran.code == 1
     assert "3 of 3 segments failed, the first with: " in ran.err
@@ -125,13 +120,11 @@ def test_too_many_failures_stop_the_spending(
 
 
 def test_what_goes_wrong_on_the_way_is_put_right(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     for fault in ("truncated_download", "expired_url", "lost_response"):
         service.next(fault)
-    ran = dub(
-        command, service, short_film, "--cuts", segments(tmp_path, 3), "--out", tmp_path / "out"
-    )  # fmt: skip
+    ran = dub(here, service, short_film, cuts=segments(tmp_path, 3), out=tmp_path / "out")
     found = rendered(ran.summary.films[0])
     assert [bool(s.seconds) for s in found] == [True] * 3, ran.err
     assert all(s.cost_usd > 0 for s in found)
@@ -146,20 +139,24 @@ def test_what_goes_wrong_on_the_way_is_put_right(
 def test_a_run_killed_at_any_step_pays_every_segment_once(
     point: str,
     command: Command,
+    here: Here,
     service: SyncService,
     short_film: DemoFilm,
     tmp_path: Path,
 ) -> None:
-    given = ("--cuts", segments(tmp_path, 2), "--out", tmp_path / "out")
-    killed = dub(command, service, short_film, *given, module=point)
+    cuts = segments(tmp_path, 2)
+    killed = command.given(**service.environment)(
+        point, "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
+        "--cuts", cuts, "--out", tmp_path / "out", module="tests.flows.dying",
+    )  # fmt: skip
     assert killed.code == -signal.SIGKILL, killed.err
-    again = dub(command, service, short_film, *given)
+    again = dub(here, service, short_film, cuts=cuts, out=tmp_path / "out")
     assert [s.generator for s in rendered(again.summary.films[0])] == ["sync", "sync"], again.err
     assert len(service.bill) == len(service.every_job) == 2
 
 
 def test_segments_may_be_fetched_from_a_bucket_of_one_s_own(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     swift = running_swift()
     bucket = swift.new_bucket()
@@ -167,9 +164,11 @@ def test_segments_may_be_fetched_from_a_bucket_of_one_s_own(
         "AWS_ACCESS_KEY_ID": swift.access_key, "AWS_SECRET_ACCESS_KEY": swift.secret_key,
         "AWS_ENDPOINT_URL": swift.endpoint_url, "AWS_DEFAULT_REGION": swift.region,
     }  # fmt: skip
-    where = ("--cuts", segments(tmp_path, 2), "--upload", f"s3://{bucket}/segments")
     out = tmp_path / "out"
-    ran = dub(command.given(**aws), service, short_film, *where, "--out", out)
+    ran = dub(
+        here.given(**aws), service, short_film, cuts=segments(tmp_path, 2),
+        upload=f"s3://{bucket}/segments", out=out,
+    )  # fmt: skip
     assert [bool(s.cost_usd) for s in rendered(ran.summary.films[0])] == [True] * 2, ran.err
     assert len(service.bill) == 2
     kept = [each["Key"] for each in swift.client.list_objects_v2(Bucket=bucket)["Contents"]]
@@ -180,13 +179,13 @@ def test_segments_may_be_fetched_from_a_bucket_of_one_s_own(
 
 
 def test_a_segment_is_rendered_anew_and_that_is_paid_once(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
-    given = ("--cuts", segments(tmp_path, 2), "--out", tmp_path / "out")
-    dub(command, service, short_film, *given)
-    for more, attempts in ((("--redo", "1"), [1, 2]), (("--redo", "1"), [1, 2]), ((), [1, 2])):
-        ran = dub(command, service, short_film, *given, *more)
-        assert [s.attempts for s in rendered(ran.summary.films[0])] == attempts, ran.err
+    given: dict[str, Any] = {"cuts": segments(tmp_path, 2), "out": tmp_path / "out"}
+    dub(here, service, short_film, **given)
+    for redo in ("1", "1", None):
+        ran = dub(here, service, short_film, **given, redo=redo)
+        assert [s.attempts for s in rendered(ran.summary.films[0])] == [1, 2], ran.err
         assert len(service.bill) == 3
     again = BulkRequest(video=short_film.video, audio=short_film.speech, redo="2")
     with pytest.raises(InputError, match=r"segment 2 is none of those that are rendered: \[0, 1\]"):
@@ -194,12 +193,12 @@ def test_a_segment_is_rendered_anew_and_that_is_paid_once(
 
 
 def test_what_fails_elsewhere_can_be_rendered_here_and_is_told(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     service.next("rejected")
     ran = dub(
-        command, service, short_film, "--cuts", segments(tmp_path, 2), "--out", tmp_path / "out",
-        "--fallback", "rewrite", "--max-lanes", "1",
+        here, service, short_film, cuts=segments(tmp_path, 2), fallback="rewrite", max_lanes=1,
+        out=tmp_path / "out",
     )  # fmt: skip
     found = rendered(ran.summary.films[0])  # the service renders nothing new: both must fall back
     assert [s.verdict for s in found] == [Verdict.FALLBACK] * 2, ran.err
@@ -212,30 +211,29 @@ def test_what_fails_elsewhere_can_be_rendered_here_and_is_told(
 
 
 def test_what_was_refused_is_rendered_here_and_never_ordered_again(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     service.next("rejected")
-    ran = dub(command, service, short_film, "--out", tmp_path, "--fallback", "rewrite")
+    ran = dub(here, service, short_film, out=tmp_path, fallback="rewrite")
     assert ran.code == 0, ran.err
     assert [s.verdict for s in rendered(ran.summary.films[0])] == [Verdict.FALLBACK]
-    command.given(**service.environment)(tmp_path, module="flows.resubmit")
+    here.given(**service.environment).resubmit(tmp_path)
     assert len(service.every_job) == 1
 
 
 def test_what_failed_is_ordered_once_more(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     service.next("failed_transient", 3)
-    failed = dub(command, service, short_film, "--out", out)
+    failed = dub(here, service, short_film, out=out)
     assert failed.code == 1
     assert f"python -m flows.resubmit {out} orders them again" in failed.err
     assert service.bill == []
-    known = command.given(**service.environment)
-    ran = known(out, "--json", module="flows.resubmit")
+    ran = command.given(**service.environment)(out, "--json", module="flows.resubmit")
     assert [s.attempts for s in rendered(ran.summary.films[0])] == [2], ran.err
     assert len(service.bill) == 1
-    again = known(out, "--json", module="flows.resubmit")
+    again = here.given(**service.environment).resubmit(out)
     assert again.summary.next_command is None
     assert len(service.bill) == 1
     with pytest.raises(InputError, match="holds no run"):
@@ -276,7 +274,7 @@ def test_two_machines_with_one_ledger_share_their_jobs(
 
 
 def test_a_limit_of_the_server_holds_for_all_its_runs(
-    command: Command,
+    here: Here,
     server: PrefectServer,
     service: SyncService,
     short_film: DemoFilm,
@@ -285,8 +283,8 @@ def test_a_limit_of_the_server_holds_for_all_its_runs(
     server.prefect("gcl", "create", "sync-jobs", "--limit", "1")
     try:
         ran = dub(
-            command, service, short_film, "--cuts", segments(tmp_path, 3), "--max-lanes", "3",
-            "--out", tmp_path / "out",
+            here, service, short_film, cuts=segments(tmp_path, 3), max_lanes=3,
+            out=tmp_path / "out",
         )  # fmt: skip
     finally:
         server.prefect("gcl", "delete", "sync-jobs")
@@ -299,41 +297,44 @@ def test_a_limit_of_the_server_holds_for_all_its_runs(
 def test_over_the_budget_nothing_is_submitted(
     command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
-    ran = dub(command, service, short_film, "--out", tmp_path / "out", "--budget", "0.1")
+    ran = command.given(**service.environment)(
+        "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
+        "--budget", "0.1", "--out", tmp_path / "out", "--json",
+    )  # fmt: skip
     assert ran.code == 3
     assert re.search(r"the quote of \$0\.30 is over the budget of \$0\.10; nothing was", ran.err)
     assert service.every_job == []
 
 
 def test_a_quote_costs_nothing(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
-    ran = dub(command, service, short_film, "--out", tmp_path / "out", "--dry-run")
+    ran = dub(here, service, short_film, out=tmp_path / "out", dry_run=True)
     assert ran.code == 0, ran.err
     assert ran.summary.cost_usd == pytest.approx(0.3)
     assert service.every_job == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("given", "said"),
     [
-        (["--options", "model=lipsync-9"], "sync: model input should be"),
-        (["--options", "temperature"], "write name=value, not temperature"),
-        (["--options", "prompt=happy"], "lipsync-2 does not know prompt"),
-        (["--redo", "the last"], "the last is no number and no span of them"),
-        (["--upload", "the cloud"], "write s3://bucket/folder"),
-        (["--fallback", "sync"], "sync is paid, too: name an engine of this machine"),
+        ({"options": "model=lipsync-9"}, "sync: model input should be"),
+        ({"options": "temperature"}, "write name=value, not temperature"),
+        ({"options": "prompt=happy"}, "lipsync-2 does not know prompt"),
+        ({"redo": "the last"}, "the last is no number and no span of them"),
+        ({"upload": "the cloud"}, "write s3://bucket/folder"),
+        ({"fallback": "sync"}, "sync is paid, too: name an engine of this machine"),
     ],
 )
 def test_a_slip_of_the_pen_is_told_before_anything_is_done(
-    arguments: list[str],
+    given: dict[str, str],
     said: str,
-    command: Command,
+    here: Here,
     service: SyncService,
     short_film: DemoFilm,
     tmp_path: Path,
 ) -> None:
-    ran = dub(command, service, short_film, "--out", tmp_path / "out", *arguments)
+    ran = dub(here, service, short_film, out=tmp_path / "out", **given)
     assert ran.code == 2
     assert said in ran.err
     assert not (tmp_path / "out").exists()
@@ -377,11 +378,12 @@ def test_the_key_is_nowhere_but_in_the_request(
 
 def test_the_ledger_can_be_read(
     command: Command,
+    here: Here,
     service: SyncService,
     short_film: DemoFilm,
     tmp_path: Path,
 ) -> None:
-    dub(command, service, short_film, "--cuts", segments(tmp_path, 2), "--out", tmp_path / "out")
+    dub(here, service, short_film, cuts=segments(tmp_path, 2), out=tmp_path / "out")
     store = tmp_path / "out" / ".lipsync"
     known = command.given(**service.environment)
     listed = known("list", "--store", store, module="flows.jobs")

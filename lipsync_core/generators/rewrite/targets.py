@@ -73,7 +73,7 @@ def _learned(material: Material, faces: FaceTrack, units: Units) -> MouthModel:
     frames = faces.first_frame + np.arange(len(units.usable))
     sound = _sound(material.sound, frames, rate)
     scorer = LandmarkScorer()
-    score = scorer.score([scorer.measure(faces, rate, sound)])
+    score = scorer.score([scorer.compare(faces, rate, sound)])
     if score.offset_frames is None:
         return pooled
     # the film's own offset is taken out first, or it would be learned

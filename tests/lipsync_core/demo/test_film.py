@@ -48,7 +48,7 @@ def test_the_speaker_is_in_sync_with_the_film_s_own_words(material: Material) ->
     last = sample_of_frame(CUT_FRAME, FRAME_RATE, material.sound.sample_rate)
     words = material.sound.read(0, last)[:, 0]
     scorer = LandmarkScorer()
-    score = scorer.score([scorer.measure(material.faces(0, CUT_FRAME), FRAME_RATE, words)])
+    score = scorer.score([scorer.compare(material.faces(0, CUT_FRAME), FRAME_RATE, words)])
     assert score.in_sync
     assert score.confidence > 1.2
 

@@ -41,7 +41,7 @@ def in_step(faces: FaceTrack, words: Any) -> SyncScore:
 
 def score(faces: FaceTrack, sound: Any, rate: Fraction = RATE) -> SyncScore:
     scorer = LandmarkScorer()
-    return scorer.score([scorer.measure(faces, rate, sound)])
+    return scorer.score([scorer.compare(faces, rate, sound)])
 
 
 def early_by(sound: Any, milliseconds: float) -> Any:
@@ -190,7 +190,7 @@ def test_measurements_may_be_stored_as_json(
     faces: FaceTrack, words: Any, in_step: SyncScore
 ) -> None:
     scorer = LandmarkScorer()
-    stored = json.loads(json.dumps(scorer.measure(faces, RATE, words)))
+    stored = json.loads(json.dumps(scorer.compare(faces, RATE, words)))
     assert scorer.score([stored]) == in_step
 
 
@@ -214,14 +214,14 @@ def test_a_span_without_evidence_takes_nothing_from_the_others(
     faces: FaceTrack, words: Any
 ) -> None:
     scorer, parts = LandmarkScorer(), pieces(faces, words, 75)
-    silent = scorer.measure(faces, RATE, np.zeros_like(words))
+    silent = scorer.compare(faces, RATE, np.zeros_like(words))
     assert scorer.score([*parts, silent]) == scorer.score(parts)
 
 
 def test_every_reason_is_told_once() -> None:
     scorer = LandmarkScorer()
-    short = scorer.measure(still_faces(10), RATE, np.zeros(6400, np.float32))
-    silent = scorer.measure(still_faces(50), RATE, np.zeros(32_000, np.float32))
+    short = scorer.compare(still_faces(10), RATE, np.zeros(6400, np.float32))
+    silent = scorer.compare(still_faces(50), RATE, np.zeros(32_000, np.float32))
     assert scorer.score([silent, short, silent]).evidence == "no speech; only 0.4 s long"
 
 
@@ -235,7 +235,7 @@ def test_a_short_span_needs_more_confidence_than_a_long_one() -> None:
 def pieces(faces: FaceTrack, words: Any, frames: int) -> list[dict[str, Any]]:
     scorer = LandmarkScorer()
     return [
-        scorer.measure(
+        scorer.compare(
             FaceTrack(faces.points[first : first + frames]),
             RATE,
             words[first * 640 : (first + frames) * 640],

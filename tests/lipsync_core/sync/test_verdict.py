@@ -21,7 +21,7 @@ WORDS = recorded_words("speech_a", 9)
 
 
 def measured(faces: FaceTrack, sound: Any = WORDS) -> dict[str, Any]:
-    return SCORER.measure(faces, RATE, sound[: len(faces.points) * 640])
+    return SCORER.compare(faces, RATE, sound[: len(faces.points) * 640])
 
 
 def mouth(seconds: float = 9, *, late_ms: float = 0, noise: float = 0) -> FaceTrack:
@@ -94,7 +94,7 @@ def test_much_less_agreement_than_the_source_wants_a_look() -> None:
 
 
 def test_a_source_out_of_sync_with_itself_is_no_yardstick() -> None:
-    wrong_sound = SCORER.measure(mouth(), RATE, recorded_words("speech_b", 9))
+    wrong_sound = SCORER.compare(mouth(), RATE, recorded_words("speech_b", 9))
     assert judged(measured(mouth(noise=6)), source=wrong_sound).passes
 
 

@@ -64,7 +64,7 @@ def score(faces: FaceTrack, clip: Clip, speech: Track) -> SyncScore:
     scorer = LandmarkScorer()
     samples = [frame * ANALYSIS_RATE // 25 for frame in (clip.first_frame, clip.last_frame)]
     sound = speech.read(*samples)[:, 0]
-    return scorer.score([scorer.measure(faces, probe(clip.path).frame_rate, sound)])
+    return scorer.score([scorer.compare(faces, probe(clip.path).frame_rate, sound)])
 
 
 def test_it_is_the_default_engine_and_installed() -> None:

@@ -1,0 +1,61 @@
+"""Whether a file is the checkpoint its name says, told from its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from lipsync_core.weights.registry import Checkpoint, weights_folder
+from lipsync_core.weights.tensors import what_it_is
+
+
+class Standing(StrEnum):
+    """What is known of a file."""
+
+    ABSENT = "absent"
+    PUBLISHED = "published"  # its fingerprint is the one that is stated
+    UNKNOWN = "unknown"  # nobody states a fingerprint to compare with
+    OTHER = "other"  # it is another file
+
+
+class Finding(BaseModel, frozen=True):
+    """What was found out about the file of a checkpoint; ``told`` says it in a line."""
+
+    name: str
+    path: Path
+    standing: Standing
+    sha256: str
+    told: str
+
+
+def finding(known: Checkpoint, path: Path | None = None) -> Finding:
+    """Look at the file of a checkpoint, by default where it belongs."""
+    path = path or weights_folder() / known.file
+    if not path.is_file():
+        return Finding(
+            name=known.name, path=path, standing=Standing.ABSENT, sha256="", told="not here"
+        )
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    standing, told = _compared(known, path, sha256)
+    return Finding(name=known.name, path=path, standing=standing, sha256=sha256, told=told)
+
+
+def _compared(known: Checkpoint, path: Path, sha256: str) -> tuple[Standing, str]:
+    if known.sha256 == sha256:
+        return Standing.PUBLISHED, "the published file"
+    if wrong := what_it_is(path):
+        return Standing.OTHER, f"not {known.file} but {wrong}"
+    size = path.stat().st_size
+    if known.size is not None and size != known.size:
+        less = "cut short, or another file" if size < known.size else "another file"
+        return Standing.OTHER, f"{less}: {size:,} bytes and not {known.size:,}"
+    if known.certain:
+        return (
+            Standing.OTHER,
+            f"another file: sha256 {sha256[:12]}… not {known.sha256[:12]}…",
+        )
+    return Standing.UNKNOWN, "nobody states a fingerprint to compare with"

@@ -1,0 +1,53 @@
+"""The main job as a script calls it: in this process, which has everything loaded already.
+
+A command takes seconds to start; what is asked about streams, signals and exit codes needs one and
+finds it in :mod:`real_command`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect_server import PrefectServer
+from real_command import Ran
+
+from flows.bulk import bulk
+from flows.request import BulkRequest
+from flows.resubmit import ResubmitRequest
+from lipsync_core.errors import LipsyncError
+from lipsync_core.report.summary import RunSummary
+
+
+@dataclass(frozen=True)
+class Here:
+    """The main job at a server, with more in the environment than there is."""
+
+    server: PrefectServer
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def given(self, **environment: str) -> Here:
+        """The same with more in the environment."""
+        return Here(self.server, self.home, self.environment | environment)
+
+    def __call__(self, **fields: Any) -> Ran:
+        """Run to the end with these fields of the request."""
+        return self._ran(lambda: bulk(BulkRequest.model_validate(fields).checked()))
+
+    def resubmit(self, run_dir: Path) -> Ran:
+        """Order again what failed in an earlier run."""
+        return self._ran(lambda: bulk(ResubmitRequest(run_dir=run_dir).as_bulk()))
+
+    def _ran(self, work: Any) -> Ran:
+        settings = {PREFECT_API_URL: self.server.api, PREFECT_HOME: self.home}
+        with temporary_settings(settings), mock.patch.dict(os.environ, self.environment):
+            try:
+                result: RunSummary = work()
+            except LipsyncError as error:
+                return Ran(error.exit_code, "", str(error))
+        return Ran(result.exit_code, result.model_dump_json(), "")

@@ -1,0 +1,169 @@
+"""The scorer ``syncnet`` from the checkpoint to the answer, on the demo film.
+
+Nobody can ship the published weights. So the network is filled with numbers by rule, where only
+the arithmetic matters, or made by hand so that it really tells sync: by how dark the mouth is and
+how loud the sound.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from synthetic_weights import simple_syncnet, synthetic_tensors
+
+from lipsync_core.errors import InputError, MissingWeights
+from lipsync_core.material import Material
+from lipsync_core.sync import load_scorer
+from lipsync_core.sync.mfcc import mfcc
+from lipsync_core.sync.score import Scorer, Span
+from lipsync_core.sync.syncnet.crops import face_pictures, face_squares
+from lipsync_core.sync.syncnet.network import SyncNet
+from lipsync_core.sync.syncnet.scorer import SyncNetScorer, load_network
+
+DARKNESS, LOUDNESS = (147.0, 12.0), (26.0, 10.6)  # of the demo film: mean and spread
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file as the published one, filled by rule."""
+    path = tmp_path_factory.mktemp("weights") / "syncnet_v2.model"
+    torch.save(synthetic_tensors(SyncNet()), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scorer() -> SyncNetScorer:
+    """One that really tells sync."""
+    return SyncNetScorer(simple_syncnet(DARKNESS, LOUDNESS), device="cpu")
+
+
+def own_sound(material: Material) -> NDArray[np.float32]:
+    assert material.sound is not None
+    return material.sound.read()[:, 0]
+
+
+def span_of(material: Material, sound: NDArray[np.float32], first: int, last: int) -> Span:
+    """Frames [first, last) with this sound; silence outside it."""
+
+    def read(begin: int, end: int) -> NDArray[np.float32]:
+        part = sound[max(0, begin) : max(0, end)]
+        before = np.zeros(max(0, -begin), np.float32)
+        after = np.zeros(end - begin - len(before) - len(part), np.float32)
+        return np.concatenate([before, part, after])
+
+    return Span(material.info, first, last, material.faces, read)
+
+
+@pytest.mark.parametrize(("frames", "padded"), [(108, True), (40, False)])
+def test_the_answer_is_that_of_the_formulas(
+    frames: int, padded: bool, checkpoint: Path, demo_material: Material
+) -> None:
+    """Once more by hand: all pictures at once, all sound at once, distances one by one."""
+    network = load_network(checkpoint)
+    sound = own_sound(demo_material)
+    found = SyncNetScorer(network, device="cpu").measure(
+        span_of(demo_material, sound, 0, frames), [(0, frames)]
+    )[0]
+
+    every = np.arange(frames)
+    squares = face_squares(demo_material.faces(0, frames))
+    pictures = np.stack(list(face_pictures(demo_material.info, every, squares)))
+    whole = np.round(sound[: frames * 640] * 32768).astype(np.int16)
+    cepstra = mfcc(whole)
+    with torch.inference_mode():
+        lips = torch.cat([
+            network.see(torch.from_numpy(pictures[None, v : v + 5]).permute(0, 4, 1, 2, 3).float())
+            for v in range(frames - 5)
+        ]).double().numpy()  # fmt: skip
+        sounds = torch.cat([
+            network.hear(torch.from_numpy(cepstra[4 * v : 4 * v + 20].T[None, None]).float())
+            for v in range(frames - 5)
+        ]).double().numpy()  # fmt: skip
+    means, counts = [], []
+    for shift in range(-15, 16):
+        distances = []
+        for v in range(len(lips)):
+            if 0 <= v + shift < len(sounds):
+                distances.append(np.linalg.norm(lips[v] - sounds[v + shift] + 1e-6))
+            elif padded:
+                distances.append(np.linalg.norm(lips[v] + 1e-6))
+        means.append(np.mean(distances))
+        counts.append(len(distances))
+    assert found["counts"] == counts
+    assert np.array(found["sums"]) / counts == pytest.approx(means, rel=1e-4)
+    score = SyncNetScorer(network, device="cpu").score([found])
+    assert score.distance == pytest.approx(min(means), rel=1e-4)
+    assert score.confidence == pytest.approx(np.median(means) - min(means), rel=1e-3, abs=0.05)
+
+
+def test_moved_sound_moves_the_offset_by_as_much(
+    scorer: SyncNetScorer, demo_material: Material
+) -> None:
+    sound, offsets = own_sound(demo_material), {}
+    for early in (0, -10, 4, 12):
+        span = span_of(demo_material, np.roll(sound, -early * 640), 60, 160)
+        offsets[early] = scorer.score(scorer.measure(span, [(60, 160)])).offset_frames
+    assert {e: o - offsets[0] for e, o in offsets.items()} == pytest.approx(
+        {early: early for early in offsets}, abs=0.3
+    )
+
+
+def test_windows_are_parts_of_one_look(scorer: SyncNetScorer, demo_material: Material) -> None:
+    span = span_of(demo_material, own_sound(demo_material), 0, 110)
+    whole, first, second = scorer.measure(span, [(0, 110), (0, 50), (45, 110)])
+    # the last vector of the first window begins at frame 45
+    assert np.array(first["counts"]) + second["counts"] == pytest.approx(
+        np.array(whole["counts"]) + 1
+    )
+    shared = np.array(first["sums"]) + second["sums"] - whole["sums"]
+    assert (shared > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [("silent", "no speech"), ("faceless", "no face in most frames"),
+     ("short", "only a moment long")],
+)  # fmt: skip
+def test_without_evidence_there_is_no_answer(
+    change: str, told: str, scorer: SyncNetScorer, demo_material: Material
+) -> None:
+    sound = own_sound(demo_material)
+    first, last = {"faceless": (250, 300), "short": (60, 65)}.get(change, (0, 100))
+    if change == "silent":
+        sound = np.zeros_like(sound)
+    found = scorer.score(
+        scorer.measure(span_of(demo_material, sound, first, last), [(first, last)])
+    )
+    assert (found.offset_frames, found.in_sync, found.evidence) == (None, False, told)
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIPSYNC_WEIGHTS", str(tmp_path))
+    return tmp_path
+
+
+def test_it_is_loaded_by_name_where_its_checkpoint_is(weights: Path, checkpoint: Path) -> None:
+    with pytest.raises(MissingWeights, match="weights fetch syncnet"):
+        load_scorer("syncnet")
+    (weights / "syncnet_v2.model").write_bytes(checkpoint.read_bytes())
+    loaded: Scorer = load_scorer("syncnet")
+    assert loaded.name == "syncnet"
+    assert loaded.remark.endswith("which are not the published ones")
+    (weights / "syncnet_v2.model").write_bytes(checkpoint.read_bytes()[:-1000])
+    with pytest.raises(InputError, match="is no checkpoint of SyncNet but cut short"):
+        load_scorer("syncnet")
+
+
+def test_spans_without_evidence_do_not_count(
+    scorer: SyncNetScorer, demo_material: Material
+) -> None:
+    span = span_of(demo_material, own_sound(demo_material), 0, 100)
+    [good] = scorer.measure(span, [(0, 100)])
+    nothing = {"seconds": 4.0, "evidence": "no speech"}
+    assert scorer.score([good, nothing]) == scorer.score([good])
+    assert scorer.score([]).evidence == "nothing measured"

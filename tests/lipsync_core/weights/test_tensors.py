@@ -1,0 +1,124 @@
+"""Checkpoints in every form they come in, and files that are something else."""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from lipsync_core.errors import InputError
+from lipsync_core.weights.tensors import read_tensors
+
+
+class Small(nn.Module):
+    """A network of two layers."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, width)
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.norm(self.first(given))
+        return made
+
+
+TENSORS = Small().state_dict()
+WANTED = {name: tensor.shape for name, tensor in TENSORS.items()}
+
+
+def saved(stored: Any, **more: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(stored, buffer, **more)
+    return buffer.getvalue()
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(InputError) as refused:
+        read_tensors(path, WANTED, "Small")
+    [line] = str(refused.value).splitlines()
+    assert line.startswith(f"{path} is no checkpoint of Small but ")
+    return line
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [TENSORS, {"state_dict": TENSORS, "epoch": 3},
+     {f"module.{name}": tensor for name, tensor in TENSORS.items()},
+     {name: tensor for name, tensor in TENSORS.items() if not name.endswith("batches_tracked")}],
+    ids=["bare", "with other things", "from several cards", "from before counters"],
+)  # fmt: skip
+@pytest.mark.parametrize("today", [True, False])
+def test_tensors_are_read_in_every_form(stored: Any, today: bool, tmp_path: Path) -> None:
+    path = tmp_path / "small.pth"
+    path.write_bytes(saved(stored, _use_new_zipfile_serialization=today))
+    found = read_tensors(path, WANTED, "Small")
+    assert torch.equal(found["first.weight"], TENSORS["first.weight"])
+    assert found.keys() <= WANTED.keys()
+
+
+def scripted() -> bytes:
+    buffer = io.BytesIO()
+    with pytest.deprecated_call():
+        torch.jit.save(torch.jit.trace(Small().eval(), torch.zeros(1, 4)), buffer)
+    return buffer.getvalue()
+
+
+class Harmful:
+    """What runs a program when it is read."""
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, ("touch harm-was-done",)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (lambda: b"", "an empty file"),
+        (lambda: b"\n<!DOCTYPE html><html>404</html>", "a web page, as a server sends"),
+        (lambda: b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS"),
+        (lambda: b"RIFF1234", "no file of PyTorch"),
+        (lambda: saved(TENSORS)[:-200], "cut short"),
+        (lambda: saved(TENSORS, _use_new_zipfile_serialization=False)[:300], "cut short"),
+        (scripted, "a TorchScript program"),
+        (lambda: saved([1, 2]), "no table of named tensors"),
+        (lambda: saved({"state_dict": {"a": 1}}), "no table of named tensors"),
+        (lambda: saved({"other.weight": torch.zeros(1)}), "of another network: 6 tensors are miss"),
+        (lambda: saved({"face_encoder_blocks.0.0.conv_block.0.weight": torch.zeros(1)}),
+         "a checkpoint of Wav2Lip"),
+        (lambda: saved({"face_encoder.0.conv_block.0.weight": torch.zeros(1)}),
+         "a checkpoint of the expert discriminator of Wav2Lip"),
+        (lambda: saved(Small(9).state_dict()),
+         "of a network of another size: first.weight is 9×4 and not 8×4"),
+    ],
+)  # fmt: skip
+def test_a_file_of_another_kind_is_told_by_its_kind(
+    content: Callable[[], bytes], told: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.pth"
+    path.write_bytes(content())
+    assert told in refusal(path)
+
+
+@pytest.mark.parametrize("today", [True, False])
+def test_program_code_in_a_checkpoint_is_not_run(
+    today: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.pth"
+    path.write_bytes(saved({"a": Harmful()}, _use_new_zipfile_serialization=today))
+    assert "more than tensors (program code, which is not run)" in refusal(path)
+    assert not (tmp_path / "harm-was-done").exists()
+
+
+def test_a_bare_pickle_is_no_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "small.pth"
+    path.write_bytes(pickle.dumps({"a": Harmful()}))
+    assert "no file of PyTorch" in refusal(path)
