@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 RAISE_AFTER = 3  # times the limit: so many successes in a row open another lane
-_IN_ROW = 2  # for each lane: one job that is under way, one that is next
+_IN_ROW = 3  # for each lane: one job that is under way, two that are next
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 
@@ -68,10 +68,11 @@ class Lanes:
     async def full(self, told: int | None, retry_after_s: float | None) -> None:
         """The account said that it has all the jobs it may; ``told`` is how many that are.
 
-        The job that was turned away keeps its slot and waits; so it is not counted.
+        The job that was turned away keeps its slot and waits; so it is not counted. Fewer than
+        ``told`` may be this run's: others use the account, or jobs that were given up go on there.
         """
         async with self._changed:
-            self.limit = max(1, min(self.limit, told or self.under_way - 1))
+            self.limit = max(1, min(self.limit, told or self.limit, self.under_way - 1))
             self._good = 0
         await self._rest(retry_after_s)
 
