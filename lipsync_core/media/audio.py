@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -35,7 +36,8 @@ _GAP_S = 0.05
 class Track:
     """A WAV file of exactly a film's length, its channels in the order of ``LAYOUTS``.
 
-    ``given_s`` is how much sound there was to lay.
+    ``given_s`` is how much sound there was to lay. ``delay`` is by how many samples it is to be
+    heard later than it was laid (negative: earlier).
     """
 
     path: Path
@@ -43,10 +45,12 @@ class Track:
     channels: int
     samples: int
     given_s: float
+    delay: int = 0
 
     def read(self, first: int = 0, last: int | None = None) -> NDArray[np.float32]:
         """Samples [first, last) as (samples, channels) in -1..1; silence outside the track."""
         last = self.samples if last is None else last
+        first, last = first - self.delay, last - self.delay
         inside_first, inside_last = max(0, first), min(self.samples, last)
         sound = np.zeros((last - first, self.channels), np.float32)
         if inside_first < inside_last:
@@ -117,19 +121,19 @@ def lay_track(
         place, given = round(start_s * rate), 0
         # RF64: WAV without the 4 GB limit, which a feature film in 5.1 exceeds
         with wav_file(out, rate, channels, "PCM_16" if mono else "FLOAT", "RF64") as wav:
-            for block in _blocks(container, stream, resampler, rate):
+            for block in decoded_blocks(container, stream, resampler):
                 given += len(block)
                 head = max(0, -place)
                 tail = min(len(block), samples - place)
                 if head < tail:
-                    for silence in _silence(place + head - wav.tell(), channels):
-                        wav.write(silence)
+                    for still in silence(place + head - wav.tell(), channels):
+                        wav.write(still)
                     wav.write(block[head:tail])
                 place += len(block)
             if not given:
                 raise InputError(f"zero-length sound in {source}: give a file with speech")
-            for silence in _silence(samples - wav.tell(), channels):
-                wav.write(silence)
+            for still in silence(samples - wav.tell(), channels):
+                wav.write(still)
     return Track(out, rate, channels, samples, given / rate)
 
 
@@ -145,19 +149,22 @@ def sound_seconds(source: Path) -> float:
         stream = container.streams.audio[0]
         rate = stream.codec_context.sample_rate
         resampler = av.AudioResampler(format="flt", layout="mono", rate=rate)
-        samples = sum(map(len, _blocks(container, stream, resampler, rate)))
+        samples = sum(map(len, decoded_blocks(container, stream, resampler)))
     if not samples:
         raise InputError(f"zero-length sound in {source}: give a file with speech")
     return samples / rate
 
 
-def _blocks(
-    container: av.container.InputContainer,
-    stream: av.AudioStream,
-    resampler: av.AudioResampler,
-    rate: int,
-) -> Iterator[NDArray[np.float32]]:
-    """Decoded sound as (samples, channels); holes in the time stamps come as silence."""
+def decoded_blocks(
+    container: av.container.InputContainer, stream: av.AudioStream, resampler: av.AudioResampler
+) -> Iterator[NDArray[Any]]:
+    """Decoded sound as (samples, channels) in the packed form the resampler makes of it; holes in
+    the time stamps come as silence.
+
+    Raises:
+        InputError: the sound is damaged, or changes its form midway.
+    """
+    rate = resampler.rate
     due: float | None = None  # when the next sample is due, counted on from the first one
     if stream.start_time is not None and stream.time_base is not None:
         due = float(stream.start_time * stream.time_base)
@@ -167,7 +174,9 @@ def _blocks(
                 stamp = float(frame.pts * frame.time_base)
                 due = stamp if due is None else due
                 if stamp - due > _GAP_S:
-                    yield from _silence(round((stamp - due) * rate), resampler.layout.nb_channels)
+                    hole = round((stamp - due) * rate)
+                    form = resampler.format.name
+                    yield from silence(hole, resampler.layout.nb_channels, form)
                     due = stamp
                 frame.pts = None  # the resampler then counts samples, which never drifts
             if due is not None:
@@ -187,13 +196,17 @@ def _blocks(
         ) from error
 
 
-def _interleaved(frame: av.AudioFrame) -> NDArray[np.float32]:
-    channels = frame.layout.nb_channels
-    return frame.to_ndarray().reshape(-1, channels).astype(np.float32, copy=False)
+def _interleaved(frame: av.AudioFrame) -> NDArray[Any]:
+    return frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
 
 
-def _silence(samples: int, channels: int) -> Iterator[NDArray[np.float32]]:
-    block = np.zeros((max(0, min(samples, 1 << 16)), channels), np.float32)
+_KINDS = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "flt": np.float32, "dbl": np.float64}
+
+
+def silence(samples: int, channels: int, form: str = "flt") -> Iterator[NDArray[Any]]:
+    """So many silent samples in a packed sample format of FFmpeg, in blocks."""
+    still = 128 if form == "u8" else 0
+    block = np.full((max(0, min(samples, 1 << 16)), channels), still, _KINDS[form])
     while samples > 0:
         yield block[:samples]
         samples -= len(block)

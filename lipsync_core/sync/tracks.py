@@ -56,9 +56,17 @@ class TrackScore(BaseModel, frozen=True):
 
 
 class FilmScore(TrackScore, frozen=True):
-    """The score of a whole film, of every face track in it, and the same in a sentence."""
+    """The score of a whole film, of every face track in it, and the same in a sentence.
+
+    ``drifts`` is whether the drift leads out of sync beyond all doubt; ``windows`` how many windows
+    of four seconds have an answer of their own, ``agreeing_windows`` how many of those say the
+    same as the film.
+    """
 
     frame_rate: str
+    drifts: bool
+    windows: int
+    agreeing_windows: int
     verdict: str
     tracks: tuple[TrackScore, ...]
 
@@ -79,11 +87,19 @@ def score_tracks(material: Material, sound: Track, scorer: Scorer) -> FilmScore:
     score = scorer.score([piece for one in found for piece in one.pieces])
     if not found:
         score = SyncScore(None, score.confidence, score.distance, False, "no face in the film")
-    drift = _drift(chain.from_iterable(one.windows for one in found))
+    windows = list(chain.from_iterable(one.windows for one in found))
+    drift = _drift(windows)
     return FilmScore.model_validate(
         {
             **_fields((0, info.frames), score, drift),
             "frame_rate": str(info.frame_rate),
+            "drifts": drift is not None and drift.leads_out,
+            "windows": len(windows),
+            "agreeing_windows": sum(
+                abs(offset - score.offset_frames) <= IN_SYNC_FRAMES for _, offset in windows
+            )
+            if score.offset_frames is not None
+            else 0,
             "verdict": "; ".join(
                 filter(None, (_said(score, drift), _said_of_others(score, tracks), scorer.remark))
             ),

@@ -7,6 +7,7 @@ finds it in :mod:`real_command`.
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from real_command import Ran
 from flows.bulk import bulk
 from flows.request import BulkRequest
 from flows.resubmit import ResubmitRequest
+from lipsync_core.demo.film import DemoFilm
 from lipsync_core.errors import LipsyncError
 from lipsync_core.report.summary import RunSummary
 
@@ -38,6 +40,14 @@ class Here:
     def __call__(self, **fields: Any) -> Ran:
         """Run to the end with these fields of the request."""
         return self._ran(lambda: bulk(BulkRequest.model_validate(fields).checked()))
+
+    def know(self, film: DemoFilm, out: Path) -> None:
+        """Have the film scanned and its speech laid in the store of ``out``, as by a run before."""
+        scanned = self.home / film.video.stem
+        if not scanned.exists():
+            self(video=film.video, audio=film.speech, out=scanned, dry_run=True)
+        if not (out / ".lipsync").exists():
+            shutil.copytree(scanned / ".lipsync", out / ".lipsync")
 
     def resubmit(self, run_dir: Path) -> Ran:
         """Order again what failed in an earlier run."""

@@ -57,9 +57,10 @@ def segments(folder: Path, count: int) -> Path:
     return cuts
 
 
-def dub(here: Here, service: SyncService, film: DemoFilm, **fields: Any) -> Ran:
+def dub(here: Here, service: SyncService, film: DemoFilm, *, out: Path, **fields: Any) -> Ran:
+    here.know(film, out)  # what is asked about begins with the orders
     known = here.given(**service.environment)
-    return known(video=film.video, audio=film.speech, generator="sync", **fields)
+    return known(video=film.video, audio=film.speech, generator="sync", out=out, **fields)
 
 
 def rendered(film: FilmSummary) -> list[SegmentSummary]:
@@ -334,7 +335,10 @@ def test_a_slip_of_the_pen_is_told_before_anything_is_done(
     short_film: DemoFilm,
     tmp_path: Path,
 ) -> None:
-    ran = dub(here, service, short_film, out=tmp_path / "out", **given)
+    ran = here.given(**service.environment)(
+        video=short_film.video, audio=short_film.speech, out=tmp_path / "out",
+        **{"generator": "sync"} | given,
+    )  # fmt: skip
     assert ran.code == 2
     assert said in ran.err
     assert not (tmp_path / "out").exists()
