@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 VENV := .venv
 STAMP := $(VENV)/.installed
+EXTRAS ?= dev
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench
@@ -11,7 +12,7 @@ help:  ## list the targets
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $(STAMP)
 
 setup: $(STAMP)  ## install everything into .venv (only when something changed)
@@ -19,8 +20,9 @@ setup: $(STAMP)  ## install everything into .venv (only when something changed)
 demo: setup  ## make a demo film, dub it, print where to look
 	$(VENV)/bin/python -m flows.demo --out demo
 
+# two processes share the cores: threads of the libraries' own would only wait for each other
 test: setup  ## run every test
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -9,6 +9,7 @@ its beginning is left out. Either way it is as long as it was.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -201,15 +202,13 @@ def _encoder(made: av.container.OutputContainer, stream: av.AudioStream, form: s
 def _lead_in(stream: av.AudioStream, form: str) -> int:
     """How many samples the encoder puts before the sound."""
     context = stream.codec_context
-    with av.open("/dev/null", "w", format="null") as nowhere:
-        encoder = _encoder(nowhere, stream, form)
-        rate, layout = context.sample_rate, context.layout.name
-        for first, block in enumerate(silence(1 << 16, context.layout.nb_channels, form)):
-            frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), form, layout)
-            frame.sample_rate, frame.pts, frame.time_base = rate, first, Fraction(1, rate)
-            for packet in encoder.encode(frame):
-                return max(0, -round(packet.pts * packet.time_base * rate))
-    return 0
+    rate, layout = context.sample_rate, context.layout
+    [block] = silence(1 << 16, layout.nb_channels, form)
+    frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), form, layout.name)
+    frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+    with av.open(os.devnull, "w", format="null") as nowhere:
+        first = next(iter(_encoder(nowhere, stream, form).encode(frame)), None)
+        return 0 if first is None else max(0, -round(first.pts * first.time_base * rate))
 
 
 def _moved(
