@@ -20,8 +20,9 @@ from lipsync_core import sync
 from lipsync_core.errors import InputError
 from lipsync_core.media.probe import probe
 from lipsync_core.media.shift import CONTAINERS
-from lipsync_core.sync.correct import Answer
-from tasks.correct import Correction, correct_sound
+from lipsync_core.sync.correct import Correction
+from lipsync_core.sync.delay import Answer
+from tasks.correct import correct_sound
 from tasks.tell import tell
 
 
@@ -83,8 +84,7 @@ class CorrectResult(Correction, frozen=True):
             later = "later" if self.delay_ms > 0 else "earlier"
             lines.append(f"  the sound is heard {abs(self.delay_ms):.0f} ms {later}")
             lines.append(f"  after: {self.after.verdict}")
-        if self.why:
-            lines.append(f"  {self.why}")
+        lines += [f"  {said}" for said in (self.why, *self.notes) if said]
         if self.output is not None:
             lines.append(f"  {self.output}")
         elif self.answer is Answer.DRIFT:

@@ -1,9 +1,12 @@
-"""Text files that appear whole or not at all, however many processes write them."""
+"""Files that appear whole or not at all, however many processes write them."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lipsync_core.errors import writing
@@ -17,15 +20,31 @@ def write_whole(path: Path, text: str, *, is_private: bool = False) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    part: str | None = None
-    try:
-        with writing(path):
-            handle, part = tempfile.mkstemp(".part", f"{path.name}.", path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                os.fchmod(file.fileno(), _FOR_ME if is_private else _FOR_ALL)
-                file.write(text)
-            Path(part).replace(path)
-            part = None
-    finally:
-        if part is not None:
-            Path(part).unlink(missing_ok=True)
+    with _appearing(path) as part:
+        part.chmod(_FOR_ME if is_private else _FOR_ALL)
+        part.write_text(text, encoding="utf-8", newline="")
+
+
+def copy_whole(source: Path, out: Path) -> None:
+    """Copy a file.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    with _appearing(out) as part:
+        shutil.copyfile(source, part)
+        part.chmod(_FOR_ALL)
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """A file of its own beside ``path`` that takes its place in the end."""
+    with writing(path):
+        handle, name = tempfile.mkstemp(".part", f"{path.name}.", path.parent)
+        os.close(handle)
+        part = Path(name)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)

@@ -102,6 +102,12 @@ def vowels(seconds: float, sample_rate: int = 16_000, seed: int = 4) -> NDArray[
     return (0.5 * voice / np.abs(voice).max(initial=1e-9)).astype(np.float32)[:, None]
 
 
+def picture_packets(path: Path) -> list[bytes]:
+    """The packets of a film's picture, as they are."""
+    with av.open(str(path)) as container:
+        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
+
+
 def write_sound(path: Path, sound: NDArray[Any], sample_rate: int) -> Path:
     """A WAV file of the given (samples, channels) floats."""
     soundfile.write(path, sound, sample_rate, subtype="FLOAT")

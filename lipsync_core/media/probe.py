@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -132,6 +133,19 @@ def probe(path: Path) -> FilmInfo:
     Raises:
         InputError: missing, not a video, truncated, HDR, interlaced, or without a usable rate.
     """
+    return _read(path, _state(path))
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes with a file; a run asks for the same few again and again."""
+    with suppress(OSError):
+        found = path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return ()
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, _state: tuple[int, ...]) -> FilmInfo:
     with opened(path) as container:
         video = next((s for s in container.streams.video if not _is_cover(s)), None)
         if video is None:

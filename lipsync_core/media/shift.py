@@ -5,6 +5,7 @@ decoded, moved by whole samples and encoded once more in its own codec, rate and
 FLAC keep every sample. What is moved are the samples and not the stamps, which some players and
 containers do not heed: where the sound comes later it begins with silence, where it comes earlier
 its beginning is left out. Either way it is as long as it was.
+Chapters and attached files are kept; anything else that cannot be copied is named.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ CONTAINERS = {
 }  # fmt: skip
 _WITHOUT_STAMPS = frozenset({".avi"})  # so what an encoder puts before the sound cannot be hidden
 _COPIED = frozenset({"video", "subtitle"})
+_KEPT = _COPIED | {"audio", "attachment"}
 _AHEAD_S = 0.5  # by which sound is written before the picture it belongs to
 _BITS_A_CHANNEL = 96_000
 _ENCODERS = {"mp3": "libmp3lame", "opus": "libopus"}
@@ -43,12 +45,12 @@ def shift_sound(
     *,
     speed: float = 1.0,
     on_packet: Callable[[int], None] | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Write ``source`` to ``out`` with its sound heard ``delay_s`` later (negative: earlier).
 
     ``speed`` over 1 plays the sound faster by so much, before it is moved. ``on_packet`` is told
     how many packets of picture are written. The container is that of the source; the file appears
-    only when whole.
+    only when whole. The answer says in words what of the source was not taken along.
 
     Raises:
         InputError: another container is asked for, or the sound is in a codec nobody here writes.
@@ -73,6 +75,9 @@ def shift_sound(
                 )
             )  # fmt: skip
             made.metadata.update(given.metadata)
+            made.set_chapters(given.chapters())
+            for stream in given.streams.attachments:
+                made.add_attachment(stream.name or "file", stream.mimetype or "", stream.data)
             copies = {
                 stream.index: _copy_of(stream, made)
                 for stream in given.streams
@@ -97,9 +102,11 @@ def shift_sound(
                 if is_picture and on_packet is not None:
                     on_packet(written)
             for voice in voices:
-                voice.write_until(float("inf"))
+                voice.finish()
+            left_out = [s.type for s in given.streams if s.type not in _KEPT]
         with writing(out):
             part.replace(out)
+        return tuple(f"a stream of {kind} was left out: nobody here writes it" for kind in left_out)
     except av.error.FFmpegError as error:
         raise InputError(f"cannot rewrite {source} ({error.strerror}): remux it first") from error
     finally:
@@ -152,12 +159,19 @@ class _Voice:
         while self._place < moment_s * self.rate:
             block = next(self._blocks, None)
             if block is None:
-                self._made.mux(self._stream.encode(None))
-                self._place = float("inf")  # type: ignore[assignment]
                 return
-            if len(block):
-                self._made.mux(self._stream.encode(_frame(block, self)))
-            self._place += len(block)
+            self._write(block)
+
+    def finish(self) -> None:
+        """Encode the rest."""
+        for block in self._blocks:
+            self._write(block)
+        self._made.mux(self._stream.encode(None))
+
+    def _write(self, block: NDArray[Any]) -> None:
+        if len(block):
+            self._made.mux(self._stream.encode(_frame(block, self)))
+        self._place += len(block)
 
     @property
     def place(self) -> int:

@@ -1,149 +1,128 @@
-"""Where a film's sound belongs: measure, move, measure again, until lips and sound agree.
-
-Nothing is written here. The faces are found once; what is moved between two measurements is only
-where the sound is read. Every face track votes with its offset, weighted by its evidence.
-"""
+"""A film put back in sync: measured, its sound moved once, and the written file measured again."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from pathlib import Path
 
-import numpy as np
+from pydantic import BaseModel
 
-from lipsync_core.media.audio import ANALYSIS_RATE, Track
-from lipsync_core.sync.score import IN_SYNC_FRAMES, MS_PER_OFFSET_FRAME
-from lipsync_core.sync.tracks import FilmScore
-
-CLOSE_FRAMES = 0.5
-"""An offset up to this is left as it is: measurements of real films scatter by 0.2."""
-
-SEARCH_MS = tuple(sign * 800.0 * step for step in range(1, 7) for sign in (1, -1))
-"""Where the sound is looked for that is not within reach of one measurement: up to five seconds
-away, in steps of two thirds of that reach."""
-
-_AGREED = 2 / 3  # of all votes, and of all windows, must lie within a frame of the answer
+from lipsync_core.errors import InputError, TimelineBroken
+from lipsync_core.material import Material, own_sound
+from lipsync_core.media.probe import probe
+from lipsync_core.media.shift import shift_sound
+from lipsync_core.scan import scan_film
+from lipsync_core.sync.delay import CLOSE_FRAMES, Answer, Found, delayed, find_delay, vote
+from lipsync_core.sync.score import Scorer
+from lipsync_core.sync.tracks import FilmScore, score_tracks
+from lipsync_core.whole import copy_whole
 
 
-class Answer(StrEnum):
-    """What can come of it."""
+class Correction(BaseModel, frozen=True):
+    """What became of a film.
 
-    CORRECTED = "corrected"
-    ALREADY_IN_SYNC = "already_in_sync"
-    NO_EVIDENCE = "no_evidence"
-    DRIFT = "drift"
-
-
-@dataclass(frozen=True)
-class Found:
-    """Where the sound belongs: ``delay_ms`` later than it is (negative: earlier).
-
-    ``before`` and ``after`` are the scores of the film as it is and with its sound moved so;
-    ``measurements`` how many it took; ``why`` says what stood in the way of an answer.
+    ``delay_ms`` is how much later its sound is heard now (negative: earlier), ``speed`` how much
+    faster it plays. ``before`` is the score of the film given, ``after`` that of the file that was
+    written; where moving left out so much sound that the file alone has too little evidence, that
+    of the film with its sound moved so. ``why`` says what stood in the way of an answer, ``notes``
+    what of the film could not be taken along.
     """
 
     answer: Answer
     delay_ms: float
-    before: FilmScore
-    after: FilmScore
+    speed: float
     measurements: int
-    why: str = ""
+    before: FilmScore
+    after: FilmScore | None
+    why: str
+    notes: tuple[str, ...] = ()
 
 
-def find_delay(measure: Callable[[float], FilmScore], most_measurements: int = 5) -> Found:
-    """Search for the delay with which lips and sound agree.
+def correct(
+    video: Path,
+    out: Path,
+    scorer: Scorer,
+    *,
+    most_measurements: int = 5,
+    repair_drift: bool = False,
+    on_frame: Callable[[int], None] | None = None,
+) -> Correction:
+    """Measure how far a film's sound is off, and write the film with it put right.
 
-    ``measure`` scores the film with its sound heard so many milliseconds later. After the first,
-    at most ``most_measurements`` more are made.
+    A film that is in sync is copied; without an answer nothing is written. A drift is only told,
+    unless ``repair_drift``: the sound is then played at the speed that takes it out.
+
+    Raises:
+        InputError: the film has no sound, or its container or codec cannot be written.
+        TimelineBroken: the written film is not what was measured.
+        StorageError: it cannot be written.
     """
-    before = measure(0.0)
-    offset, why = vote(before)
-    if before.drifts:
-        return Found(Answer.DRIFT, 0.0, before, before, 1, before.verdict)
-    if offset is None:
-        far = _far_away(measure, before)
-        if far is None:
-            return Found(Answer.NO_EVIDENCE, 0.0, before, before, 1, why)
-        delay_ms = far
-    elif abs(offset) <= CLOSE_FRAMES:
-        return Found(Answer.ALREADY_IN_SYNC, 0.0, before, before, 1)
-    else:
-        delay_ms = offset * MS_PER_OFFSET_FRAME
+    info = probe(video)
+    with tempfile.TemporaryDirectory(prefix="correct-") as name:
+        folder = Path(name)
+        material = Material(info, scan_film(info, folder, on_frame=on_frame), None)
 
-    tried: dict[float, tuple[float, FilmScore]] = {}
-    last = 0.0
-    while len(tried) < most_measurements:
-        after = measure(delay_ms)
-        left, why = vote(after)
-        if left is None:
-            break
-        tried[delay_ms] = abs(left), after
-        if abs(left) <= CLOSE_FRAMES:
-            break
-        if left * last < 0 and abs(left) > abs(last) / 2:  # to and fro
-            break
-        delay_ms, last = delay_ms + left * MS_PER_OFFSET_FRAME, left
-    if not tried:
-        return Found(Answer.NO_EVIDENCE, 0.0, before, before, 2, why)
-    best = min(tried, key=lambda delay: tried[delay][0])
-    left, after = tried[best]
-    if after.drifts:
-        return Found(Answer.DRIFT, 0.0, before, before, 1 + len(tried), after.verdict)
-    if left > IN_SYNC_FRAMES:
-        why = f"{left:.1f} frames are left at best, so the sound does not stand still"
-        return Found(Answer.NO_EVIDENCE, 0.0, before, before, 1 + len(tried), why)
-    return Found(Answer.CORRECTED, best, before, after, 1 + len(tried))
+        def search(heard_in: Path) -> Found:
+            sound = own_sound(probe(heard_in), folder / "sound.wav")
+            if sound is None:
+                raise InputError(f"{video} has no sound to correct")
+            return find_delay(
+                lambda delay_ms: score_tracks(material, delayed(sound, delay_ms), scorer),
+                most_measurements,
+            )
+
+        first = found = search(video)
+        speed, measurements = 1.0, first.measurements
+        if first.answer is Answer.DRIFT and repair_drift:
+            # positive: the sound runs ahead more and more, so it is played slower
+            speed = 1.0 - (first.before.drift_ms_per_s or 0.0) / 1000
+            evened = folder / f"evened{video.suffix}"
+            shift_sound(video, evened, 0.0, speed=speed)
+            found = search(evened)
+            measurements += found.measurements
+
+        def answered(answer: Answer, **more: object) -> Correction:
+            fields = {"delay_ms": 0.0, "speed": 1.0, "after": None, "why": "", **more}
+            return Correction.model_validate(
+                {"answer": answer, "measurements": measurements, "before": first.before, **fields}
+            )
+
+        if found.answer is Answer.CORRECTED or (found is not first and _is_in_sync(found)):
+            notes = shift_sound(video, out, found.delay_ms / 1000, speed=speed)
+            after = _proven(material, out, folder / "proof.wav", scorer, found.after)
+            return answered(
+                Answer.CORRECTED, delay_ms=round(found.delay_ms, 1), speed=speed, after=after,
+                notes=notes,
+            )  # fmt: skip
+        if _is_in_sync(found):
+            copy_whole(video, out)
+            return answered(Answer.ALREADY_IN_SYNC)
+        if found is first:
+            return answered(first.answer, why=first.why)
+        why = f"{first.why}; that taken out, {found.why}"
+        return answered(Answer.DRIFT, why=why)
 
 
-def vote(score: FilmScore) -> tuple[float | None, str]:
-    """The offset that the face tracks agree on, each weighing as much as its evidence (confidence
-    times length): the weighted median. Without one, why there is none.
+def _is_in_sync(found: Found) -> bool:
+    return found.answer is Answer.ALREADY_IN_SYNC
 
-    Where no track can be judged alone, the film as a whole is.
+
+def _proven(
+    material: Material, out: Path, laid: Path, scorer: Scorer, before_writing: FilmScore
+) -> FilmScore:
+    """The score of the file that was written, with its own sound as a player plays it.
+
+    Where that is a little too short of evidence, since moving left out a piece of the sound, what
+    was measured before it was written holds.
     """
-    voters = [
-        (track.offset_frames, track.confidence * (track.last_frame - track.first_frame))
-        for track in score.tracks
-        if track.offset_frames is not None
-    ]
-    if not voters:
-        return score.offset_frames, score.evidence
-    offsets, weights = np.array(sorted(voters)).T
-    middle = offsets[np.searchsorted(np.cumsum(weights), weights.sum() / 2)]
-    agreed = weights[np.abs(offsets - middle) <= IN_SYNC_FRAMES].sum() / weights.sum()
-    if agreed < _AGREED:
-        return None, (
-            f"the faces disagree: {agreed:.0%} of the evidence lies within a frame of "
-            f"{middle * MS_PER_OFFSET_FRAME:+.0f} ms"
-        )
-    return float(
-        np.average(offsets, weights=weights * (abs(offsets - middle) <= IN_SYNC_FRAMES))
-    ), ""
-
-
-def delayed(sound: Track, delay_ms: float) -> Track:
-    """The same sound, heard so much later."""
-    assert sound.sample_rate == ANALYSIS_RATE
-    return replace(sound, delay=sound.delay + round(delay_ms * ANALYSIS_RATE / 1000))
-
-
-def _far_away(measure: Callable[[float], FilmScore], before: FilmScore) -> float | None:
-    """A delay beyond the reach of one measurement with which lips and sound agree, if there is one.
-
-    Among many places a chance agreement is likely. So the answer must be found twice: by the film,
-    and there by its windows, each alone.
-    """
-    if not before.tracks:
-        return None
-    found: list[tuple[float, float]] = []
-    for place in SEARCH_MS:
-        score = measure(place)
-        offset, _ = vote(score)
-        if offset is None:
-            continue
-        there = place + offset * MS_PER_OFFSET_FRAME
-        score = measure(there)
-        if score.windows and score.agreeing_windows >= _AGREED * score.windows:
-            found.append((score.confidence, there))
-    return max(found)[1] if found else None
+    written = own_sound(probe(out), laid)
+    assert written is not None
+    score = score_tracks(material, written, scorer)
+    left, _ = vote(score)
+    if left is None:
+        return before_writing
+    if abs(left) > 2 * CLOSE_FRAMES:
+        out.unlink()
+        raise TimelineBroken(f"{out} did not come out in sync ({score.verdict}): nothing was kept")
+    return score

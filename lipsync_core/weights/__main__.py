@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = [checkpoint(name) for name in given.names] or list(CHECKPOINTS)
         if given.verb == "fetch":
             return _fetch(chosen[0], given.source)
-        return _list(chosen) if given.verb == "list" else _verify(chosen)
+        return _list(chosen) if given.verb == "list" else _verify(chosen, bool(given.names))
     except LipsyncError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -57,16 +57,17 @@ def _fetch(known: Checkpoint, source: Path | None) -> int:
         *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
     ) as shown:
         bar = shown.add_task(known.file, total=known.size)
-        path = fetch(known, source, lambda here, of: shown.update(bar, completed=here, total=of))
-    print(f"{path}: {finding(known, path).told}")
+        found = fetch(known, source, lambda here, of: shown.update(bar, completed=here, total=of))
+    print(f"{found.path}: {found.told}")
     return 0
 
 
-def _verify(chosen: list[Checkpoint]) -> int:
+def _verify(chosen: list[Checkpoint], are_asked_for: bool) -> int:
     found = [finding(known) for known in chosen]
     for one in found:
         print(f"{one.name}: {one.told} ({one.path})")
-    return int(any(one.standing is Standing.OTHER for one in found))
+    wrong = {Standing.OTHER, Standing.ABSENT} if are_asked_for else {Standing.OTHER}
+    return int(any(one.standing in wrong for one in found))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lipsync_core.errors import InputError, RemoteRefused, writing
 from lipsync_core.services.web import download_in_steps, open_web
-from lipsync_core.weights.fingerprint import Standing, finding
+from lipsync_core.weights.fingerprint import Finding, Standing, finding
 from lipsync_core.weights.registry import Checkpoint, weights_folder
 
 
@@ -17,8 +17,8 @@ def fetch(
     known: Checkpoint,
     source: Path | None = None,
     on_bytes: Callable[[int, int | None], None] | None = None,
-) -> Path:
-    """Bring a checkpoint to the folder of weights and check its fingerprint; where it lies.
+) -> Finding:
+    """Bring a checkpoint to the folder of weights and check its fingerprint; what lies there.
 
     ``source`` is a file to copy in place of a download. One that is already there and is the
     published one is left alone. An interrupted download is gone on with by the next.
@@ -30,8 +30,9 @@ def fetch(
         StorageError: it cannot be written.
     """
     out = weights_folder() / known.file
-    if finding(known, out).standing is Standing.PUBLISHED:
-        return out
+    found = finding(known, out)
+    if found.standing is Standing.PUBLISHED:
+        return found
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     came = out.with_name(known.file + ".unchecked")
@@ -52,7 +53,7 @@ def fetch(
             came.replace(out)
     finally:
         came.unlink(missing_ok=True)
-    return out
+    return found.model_copy(update={"path": out})
 
 
 def _copy(source: Path, out: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from lipsync_core.errors import MissingWeights
 from lipsync_core.material import gather
 from lipsync_core.sync import load_scorer
-from lipsync_core.sync.correct import Answer
+from lipsync_core.sync.delay import Answer
 from lipsync_core.sync.tracks import score_tracks
 from tasks.correct import correct_sound
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import av
 import numpy as np
 import pytest
-from media_factory import bursts, decoded_sound, ffmpeg, make_film, write_sound
+from media_factory import bursts, decoded_sound, ffmpeg, make_film, picture_packets, write_sound
 
 from lipsync_core.demo.film import DemoFilm
 from lipsync_core.material import Material, own_sound
 from lipsync_core.media.probe import probe
 from lipsync_core.media.shift import shift_sound
 from lipsync_core.scan import scan_film
-from lipsync_core.sync.correct import Answer, delayed, find_delay
+from lipsync_core.sync.correct import Correction, correct
+from lipsync_core.sync.delay import Answer, delayed, find_delay
 from lipsync_core.sync.landmark import LandmarkScorer
+from lipsync_core.sync.score import Span, SyncScore
 from lipsync_core.sync.tracks import score_tracks
-from tasks.correct import Correction, correct_sound
+from tasks.correct import correct_sound
 
 # container, frame rate, codecs of picture and sound
 FORMS = [
@@ -71,11 +73,6 @@ def talking(demo_film: DemoFilm, tmp_path_factory: pytest.TempPathFactory) -> Ma
         return Talking(path, material, offset)
 
     return make
-
-
-def picture_packets(path: Path) -> list[bytes]:
-    with av.open(str(path)) as container:
-        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
 def corrected(video: Path, out: Path, *, repair_drift: bool = False) -> Correction:
@@ -165,3 +162,27 @@ def test_a_drift_is_told_and_repaired_when_asked(demo_film: DemoFilm, tmp_path: 
     assert done.speed == pytest.approx(1 / 1.01, abs=0.002)
     assert done.after is not None
     assert done.after.in_sync
+
+
+class AlwaysDrifting:
+    """A scorer whose answer is the time of the window, whatever is heard."""
+
+    name, version, remark = "always drifting", 1, ""
+
+    def measure(self, span: Span, windows: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
+        return [{"offset": float((a + b) / 2 / span.info.frame_rate)} for a, b in windows]
+
+    def score(self, measurements: Sequence[dict[str, Any]]) -> SyncScore:
+        offset = float(np.mean([measured["offset"] for measured in measurements]))
+        return SyncScore(offset, 1.0, 1.0, abs(offset) <= 1, "ok")
+
+
+def test_a_drift_that_stays_whatever_is_tried_is_told_as_it_is(
+    talking: Make, tmp_path: Path
+) -> None:
+    film = talking("mkv", "25", "libx264", "flac")
+    done = correct(film.path, tmp_path / "out.mkv", AlwaysDrifting(), repair_drift=True)
+    assert (done.answer, done.speed, done.measurements) == (Answer.DRIFT, 1.0, 2)
+    assert done.why.count("the sound drifts from") == 2
+    assert "; that taken out, the sound drifts from" in done.why
+    assert not (tmp_path / "out.mkv").exists()

@@ -2,7 +2,7 @@
 
 Normalisation is folded into the convolution before it; the five frames of a look become one plane
 at the first stage, so planes take the place of volumes; and memory is laid out channels last. The
-vectors differ from the plain network's by some 1e-6 of their size.
+vectors differ from the plain network's by a few 1e-6 of their size.
 """
 
 from __future__ import annotations

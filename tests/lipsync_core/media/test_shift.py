@@ -9,9 +9,11 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media_factory import bursts, decoded_sound, lag_ms, make_film
+from media_factory import bursts, decoded_sound, ffmpeg, lag_ms, make_film, picture_packets
 
 from lipsync_core.errors import InputError
+from lipsync_core.material import own_sound
+from lipsync_core.media.audio import ANALYSIS_RATE
 from lipsync_core.media.probe import probe
 from lipsync_core.media.shift import shift_sound
 
@@ -36,11 +38,6 @@ def film(folder: Path, kind: str, sound: str, picture: str, channels: int, **mor
     )  # fmt: skip
 
 
-def picture_packets(path: Path) -> list[bytes]:
-    with av.open(str(path)) as container:
-        return [bytes(packet) for packet in container.demux(video=0) if packet.size]
-
-
 @pytest.mark.parametrize(("kind", "sound", "picture", "channels", "exact"), FILMS)
 def test_sound_is_moved_to_the_sample_and_the_picture_not_at_all(
     kind: str, sound: str, picture: str, channels: int, exact: bool, tmp_path: Path
@@ -63,6 +60,55 @@ def test_sound_is_moved_to_the_sample_and_the_picture_not_at_all(
         assert picture_packets(out) == picture_packets(source)
         assert probe(out).stored_pts == probe(source).stored_pts
         assert probe(out).frame_rate == probe(source).frame_rate
+
+
+@pytest.mark.parametrize(
+    ("kind", "picture", "sound"),
+    [
+        ("m4v", "libx264", "aac"),
+        ("webm", "libvpx", "libvorbis"),
+        ("ts", "libx264", "aac"),
+        ("mpg", "mpeg2video", "mp2"),
+    ],
+)
+def test_sound_is_moved_on_the_clock_of_the_film(
+    kind: str, picture: str, sound: str, tmp_path: Path
+) -> None:
+    """As a player that heeds the stamps hears it; a stream may begin with an encoder's run-up."""
+    source, out = tmp_path / f"film.{kind}", tmp_path / f"moved.{kind}"
+    plain = film(tmp_path, "mkv", "flac", "libx264", 2)
+    ffmpeg("-i", plain, "-c:v", picture, "-c:a", sound, "-strict", "-2", source)
+    for delay_s in (0.2, -0.2):
+        shift_sound(source, out, delay_s)
+        heard = [own_sound(probe(path), tmp_path / f"{path.stem}.wav") for path in (source, out)]
+        before, after = (track.read(0, 35_000)[:, 0] for track in heard if track is not None)
+        assert lag_ms(after, before, ANALYSIS_RATE) == pytest.approx(1000 * delay_s, abs=0.1)
+        assert picture_packets(out) == picture_packets(source)
+
+
+def test_chapters_and_attached_files_are_kept(tmp_path: Path) -> None:
+    plain, source = film(tmp_path, "mkv", "flac", "libx264", 2), tmp_path / "film.mkv"
+    marks, font = tmp_path / "marks.txt", tmp_path / "font.ttf"
+    marks.write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/10\nSTART=5\nEND=20\ntitle=two's\n")
+    font.write_bytes(b"a font" * 40)
+    ffmpeg(
+        "-i", plain, "-i", marks, "-map_metadata", "1", "-attach", font, "-metadata:s:t",
+        "mimetype=application/x-font-ttf", "-c", "copy", source,
+    )  # fmt: skip
+    assert shift_sound(source, tmp_path / "moved.mkv", 0.1) == ()
+    with av.open(str(source)) as given, av.open(str(tmp_path / "moved.mkv")) as made:
+        assert given.chapters()
+        assert made.chapters() == given.chapters()
+        [attached] = made.streams.attachments
+        assert (attached.name, attached.data) == ("font.ttf", font.read_bytes())
+
+
+def test_what_cannot_be_taken_along_is_named(tmp_path: Path) -> None:
+    plain, source = film(tmp_path, "mp4", "aac", "libx264", 2), tmp_path / "film.mov"
+    ffmpeg("-i", plain, "-timecode", "01:00:00:00", "-c", "copy", source)
+    left_out = shift_sound(source, tmp_path / "moved.mov", 0.1)
+    assert left_out == ("a stream of data was left out: nobody here writes it",)
+    assert picture_packets(tmp_path / "moved.mov") == picture_packets(source)
 
 
 def test_what_a_film_says_of_itself_is_kept(tmp_path: Path) -> None:

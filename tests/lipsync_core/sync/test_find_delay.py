@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lipsync_core.sync.correct import Answer, find_delay, vote
+from lipsync_core.sync.delay import Answer, find_delay, vote
 from lipsync_core.sync.tracks import FilmScore, TrackScore
 
 Offset = float | None
@@ -56,9 +56,16 @@ def test_what_is_in_sync_is_left_alone(offset: float) -> None:
 
 @pytest.mark.parametrize("offset", [-100.0, 55.0])
 def test_sound_out_of_reach_is_looked_for(offset: float) -> None:
-    found = find_delay(film_with(offset))
+    asked: list[float] = []
+
+    def measure(delay_ms: float) -> FilmScore:
+        asked.append(delay_ms)
+        return film_with(offset)(delay_ms)
+
+    found = find_delay(measure)
     assert found.answer is Answer.CORRECTED
     assert found.delay_ms == pytest.approx(40 * offset)
+    assert found.measurements == len(asked) == len(set(asked))  # no place is measured twice
 
 
 def test_far_away_windows_that_disagree_are_no_evidence() -> None:
