@@ -6,7 +6,7 @@ Nothing here touches the Prefect home of the person who runs the tests.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from in_process import Here
 from media_factory import bursts, ffmpeg, make_film, write_sound
 from prefect_server import PrefectServer, running_server
-from real_command import Command
+from real_command import Command, Ran
 
 from lipsync_core.demo.film import DemoFilm
 
@@ -40,6 +40,12 @@ def with_server(server: PrefectServer) -> Iterator[None]:
 def here(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Here:
     """The main job in this process, where a Prefect server runs."""
     return Here(server, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def typed(here: Here, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """The command in this process, for words that it refuses before anything is started."""
+    return lambda *words: Ran(here.refuses(*words), *capfd.readouterr())
 
 
 @pytest.fixture(scope="session")

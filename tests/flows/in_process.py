@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 from prefect_server import PrefectServer
 from real_command import Ran
 
 from flows.bulk import bulk
+from flows.command import run_command
 from flows.request import BulkRequest
 from flows.resubmit import ResubmitRequest
 from lipsync_core.demo.film import DemoFilm
@@ -53,11 +57,35 @@ class Here:
         """Order again what failed in an earlier run."""
         return self._ran(lambda: bulk(ResubmitRequest(run_dir=run_dir).as_bulk()))
 
-    def _ran(self, work: Any) -> Ran:
+    def refuses(self, *words: str | Path) -> int:
+        """The exit code of the command for words that it refuses before anything is started.
+
+        What belongs to a process, its signals, logs and descriptors, stays as it is.
+        """
+        own = {"signal": mock.DEFAULT, "silence_logs": mock.DEFAULT, "take_terminal": _begun}
+        arguments = list(map(str, words))
+        with (
+            self._in_place(),
+            mock.patch.multiple("flows.command", **own),
+            pytest.raises(SystemExit) as ended,
+        ):
+            run_command(bulk, BulkRequest, check=BulkRequest.checked, arguments=arguments)
+        return int(ended.value.code or 0)
+
+    @contextmanager
+    def _in_place(self) -> Iterator[None]:
         settings = {PREFECT_API_URL: self.server.api, PREFECT_HOME: self.home}
         with temporary_settings(settings), mock.patch.dict(os.environ, self.environment):
+            yield
+
+    def _ran(self, work: Any) -> Ran:
+        with self._in_place():
             try:
                 result: RunSummary = work()
             except LipsyncError as error:
                 return Ran(error.exit_code, "", str(error))
         return Ran(result.exit_code, result.model_dump_json(), "")
+
+
+def _begun(*_: Any) -> None:
+    raise AssertionError("the command was not refused and began")

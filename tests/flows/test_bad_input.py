@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import Here
 from media_factory import make_film, write_sound
 from real_command import Command, Ran
 
@@ -76,10 +77,6 @@ MISTAKES: dict[str, tuple[Callable[[DemoFilm], Arguments], str]] = {
     ),
     "a sound instead of a film": (lambda film: pair(film, video=film.speech), "no video stream"),
     "a film instead of a speech": (lambda film: pair(film, audio=film.video), "no audio stream"),
-    "a speech without a single sample": (
-        lambda film: pair(film, audio=write_sound(film.speech, np.zeros((0, 1)), 16_000)),
-        "zero-length sound",
-    ),
     "an unknown engine": (
         lambda film: [*pair(film), "--generator", "magic"],
         "no generator called 'magic': choose one of",
@@ -129,10 +126,32 @@ MISTAKES: dict[str, tuple[Callable[[DemoFilm], Arguments], str]] = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_told_in_one_line(
+    mistake: str, typed: Callable[..., Ran], film: DemoFilm, tmp_path: Path
+) -> None:
+    arguments, words = MISTAKES[mistake]
+    refused(typed(*arguments(film), "--out", tmp_path / "out"), words)
+    nothing_half_done(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    "mistake",  # found by the parser, by the model, and in the file
+    ["an unknown option", "an end before the start", "a film cut off by a broken download"],
+)
+def test_a_process_ends_with_that_line(
     mistake: str, command: Command, film: DemoFilm, tmp_path: Path
 ) -> None:
     arguments, words = MISTAKES[mistake]
     refused(command(*arguments(film), "--out", tmp_path / "out"), words)
+    nothing_half_done(tmp_path / "out")
+
+
+def test_a_speech_without_a_single_sample_is_told_when_it_is_laid(
+    here: Here, film: DemoFilm, tmp_path: Path
+) -> None:
+    empty = write_sound(film.speech, np.zeros((0, 1)), 16_000)
+    ran = here(video=film.video, audio=empty, out=tmp_path / "out")
+    assert ran.code == 2
+    assert "zero-length sound" in ran.err
     nothing_half_done(tmp_path / "out")
 
 
@@ -151,21 +170,21 @@ def test_damage_in_the_middle_of_a_film_is_told_when_it_is_met(
 
 
 def test_a_file_in_the_place_of_the_output_folder_is_told(
-    command: Command, film: DemoFilm, tmp_path: Path
+    typed: Callable[..., Ran], film: DemoFilm, tmp_path: Path
 ) -> None:
     place = written(tmp_path / "notes.txt", "do not lose me")
-    refused(command(*pair(film), "--out", place), "notes.txt", "choose another one")
-    refused(command(*pair(film), "--out", place / "below"), "notes.txt/below")
+    refused(typed(*pair(film), "--out", place), "notes.txt", "choose another one")
+    refused(typed(*pair(film), "--out", place / "below"), "notes.txt/below")
     assert place.read_text() == "do not lose me"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_may_not_be_written_to_is_told(
-    command: Command, film: DemoFilm, tmp_path: Path
+    typed: Callable[..., Ran], film: DemoFilm, tmp_path: Path
 ) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o500)
-    refused(command(*pair(film), "--out", locked / "out"), "cannot write", "choose another one")
+    refused(typed(*pair(film), "--out", locked / "out"), "cannot write", "choose another one")
 
 
 @pytest.mark.parametrize(
