@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import pytest
@@ -27,6 +27,8 @@ from flows.resubmit import ResubmitRequest
 from lipsync_core.demo.film import DemoFilm
 from lipsync_core.errors import LipsyncError
 from lipsync_core.report.summary import RunSummary
+
+R, T = TypeVar("R"), TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Here:
     def resubmit(self, run_dir: Path) -> Ran:
         """Order again what failed in an earlier run."""
         return self._ran(lambda: bulk(ResubmitRequest(run_dir=run_dir).as_bulk()))
+
+    def run(self, flow: Callable[[R], T], request: R) -> T:
+        """What another of the flows makes of its request."""
+        with self._in_place():
+            return flow(request)
 
     def refuses(self, *words: str | Path) -> int:
         """The exit code of the command for words that it refuses before anything is started.
