@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
 import sys
 import time
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import Here
 from prefect_server import PrefectServer, deployed_bulk
 from sync_service import SyncService
 
@@ -30,22 +29,29 @@ def service(tmp_path: Path) -> Iterator[SyncService]:
 @pytest.fixture
 def run_id(server: PrefectServer, short_film: DemoFilm) -> str:
     """A run that would cost 30 cents and may cost 10."""
-    deployed_bulk()
+    deployment = deployed_bulk()
     given = {
         "video": str(short_film.video), "audio": str(short_film.speech), "generator": "sync",
         "budget": 0.1, "out": "out",
     }  # fmt: skip
-    said = server.prefect(
-        "deployment", "run", "bulk/bulk", "--params", json.dumps({"request": given})
+    answer = server.post(
+        f"deployments/{deployment['id']}/create_flow_run", parameters={"request": given}
     )
-    return re.findall(r"UUID: ([0-9a-f-]{36})", said)[0]
+    created: str = answer.json()["id"]
+    return created
 
 
 @pytest.fixture
 def worker(
-    server: PrefectServer, service: SyncService, run_id: str, tmp_path: Path
+    server: PrefectServer,
+    service: SyncService,
+    here: Here,
+    run_id: str,
+    short_film: DemoFilm,
+    tmp_path: Path,
 ) -> Iterator[None]:
     """A worker that takes the run."""
+    here.know(short_film, tmp_path / "out")
     command = [
         sys.executable,
         "-m",

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from in_process import Here
 from media_factory import bursts, decoded_sound, lag_ms, make_film, number_of
 from real_command import Command
 
@@ -19,11 +20,10 @@ from lipsync_core.media.probe import probe
 
 
 @pytest.fixture(scope="module")
-def parts(demo_film: DemoFilm, command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def parts(demo_film: DemoFilm, here: Here, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo film in its two shots."""
     folder = tmp_path_factory.mktemp("parts")
-    ran = command(demo_film.video, "--out", folder, module="flows.split")
-    assert ran.code == 0, ran.err
+    here.run(split, SplitRequest(video=demo_film.video, out=folder))
     return folder
 
 

@@ -123,8 +123,8 @@ def test_the_pairs_of_a_manifest_are_checked(
     assert told["bad_rows"] == ["films.csv line 6: no video given: add it or delete the row"]
     assert told["pairs"][1]["video_s"] is not None
     assert web.secret not in ran.out
-    shown = command("check", manifest, module="flows.pairs")
-    assert "2 of 5 are good" in shown.out
+    shown = pairs(PairsRequest(action="check", paths=[manifest]))
+    assert "2 of 5 are good" in shown.as_text()
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def large_film(tmp_path: Path) -> Path:
 
 
 def test_a_picture_that_is_too_large_for_the_engine_is_told_beforehand(
-    command: Command, large_film: Path, faceless_film: DemoFilm, tmp_path: Path
+    here: Here, large_film: Path, faceless_film: DemoFilm, tmp_path: Path
 ) -> None:
     manifest = tmp_path / "films.csv"
     manifest.write_text(f"video,audio\n{large_film},{faceless_film.speech}\n")
@@ -142,9 +142,8 @@ def test_a_picture_that_is_too_large_for_the_engine_is_told_beforehand(
     found = pairs(PairsRequest(action="check", paths=[manifest], generator="sync"))
     assert found.exit_code == 1
     assert told in found.as_text()
-    run = command.given(SYNC_API_KEY="x", SYNC_BASE_URL="http://127.0.0.1:9")(
-        "--manifest", manifest, "--out", tmp_path / "out", "--generator", "sync"
-    )  # fmt: skip
+    nowhere = here.given(SYNC_API_KEY="x", SYNC_BASE_URL="http://127.0.0.1:9")
+    run = nowhere(manifest=manifest, out=tmp_path / "out", generator="sync")
     assert run.code == 2
     assert told in run.err
 
@@ -156,8 +155,8 @@ def test_files_are_renamed_to_pairs_and_a_dry_run_renames_none(
     folder.mkdir()
     for name in ("take 2.mp4", "take 10.mp4", "de 2.wav", "de 10.wav"):
         (folder / name).write_text(name)
-    shown = command("rename", folder, "--dry-run", module="flows.pairs")
-    assert shown.code == 0, shown.err
+    shown = pairs(PairsRequest(action="rename", paths=[folder], dry_run=True))
+    assert shown.exit_code == 0
     assert (folder / "take 2.mp4").exists()
     ran = command("rename", folder, "--json", module="flows.pairs")
     assert json.loads(ran.out)["renamed"] == {
