@@ -11,12 +11,13 @@ from typing import Any
 
 import httpx
 import pytest
+from in_process import Here
 from pydantic import ValidationError
 from real_command import Command, Ran
 from swift_server import Swift, running_swift
 from sync_service import SyncService
 
-from flows.upload import UploadRequest
+from flows.upload import UploadRequest, upload
 from lipsync_core.demo.film import DemoFilm
 from lipsync_core.errors import InputError
 from lipsync_core.jobs.manifest import read_manifest
@@ -58,9 +59,9 @@ def uploaded(command: Command, films: Path, *where: str | Path) -> Ran:
 
 
 def test_a_folder_is_uploaded_once_and_its_manifest_is_dubbed(
-    command: Command, swift: Swift, films: Path, tmp_path: Path
+    command: Command, here: Here, swift: Swift, films: Path, tmp_path: Path
 ) -> None:
-    command = command.given(**keys(swift))
+    command, here = command.given(**keys(swift)), here.given(**keys(swift))
     bucket, manifest = swift.new_bucket(), tmp_path / "uploaded_urls.txt"
     where = ("--store", "s3", "--bucket", bucket, "--folder", "takes", "--out", manifest)
     ran = uploaded(command, films, *where)
@@ -76,12 +77,11 @@ def test_a_folder_is_uploaded_once_and_its_manifest_is_dubbed(
 
     first = kept()
     assert len(first) == 3
-    again = uploaded(command, films, *where)
-    assert again.code == 0, again.err
+    same = {"store": "s3", "bucket": bucket, "folder": "takes", "out": manifest}
+    again = here.run(upload, UploadRequest(paths=[films], **same))
+    assert again.exit_code == 0, again
     assert kept() == first
-    plan = command(
-        "--manifest", manifest, "--only", "2", "--out", tmp_path / "out", "--dry-run", "--json"
-    )  # fmt: skip
+    plan = here(manifest=manifest, only="2", out=tmp_path / "out", dry_run=True)
     assert plan.code == 0, plan.err
     assert plan.film.frames > 0
 
@@ -128,20 +128,23 @@ def test_what_could_not_be_uploaded_is_named_and_its_pair_not_listed(
 
 
 def test_files_may_go_into_the_store_of_the_service(
-    command: Command, service: SyncService, films: Path, tmp_path: Path
+    command: Command, here: Here, service: SyncService, films: Path, tmp_path: Path
 ) -> None:
-    manifest = tmp_path / "uploaded_urls.txt"
-    command = command.given(A_KEY_OF_MINE="a-key-for-tests")
+    manifest, key = tmp_path / "uploaded_urls.txt", {"A_KEY_OF_MINE": "a-key-for-tests"}
     where = (
         "--store", "sync-assets", "--host", service.address, "--key-env", "A_KEY_OF_MINE",
         "--out", manifest, "--concurrency", "1",
     )  # fmt: skip
-    first = uploaded(command, films, *where)
+    first = uploaded(command.given(**key), films, *where)
     assert first.code == 0, first.err
     listed = manifest.read_text()
     assert listed.count(service.address) == 4
-    again = uploaded(command, films, *where)
-    assert again.code == 0, again.err
+    same = UploadRequest(
+        paths=[films], store="sync-assets", host=service.address, key_env="A_KEY_OF_MINE",
+        out=manifest, concurrency=1,
+    )  # fmt: skip
+    again = here.given(**key).run(upload, same)
+    assert again.exit_code == 0, again
     assets = httpx.get(
         f"{service.address}/v2/assets", headers={"x-api-key": "a-key-for-tests"}
     ).json()["items"]  # fmt: skip
