@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from in_process import Here
 from media_factory import decoded_sound
 from real_command import Command, all_end, children, end
 
@@ -26,12 +27,9 @@ CUTS = (0, 30, 60, 90, 120, 150)  # the last one begins the shot without a face
 # Where in the run it is killed: after this stage has begun, and up to so many seconds later.
 MOMENTS = (
     ("", 2.0),
-    ("looking for scenes", 0.5),
     ("looking for scenes", 2.0),
     ("planning", 0.3),
-    ("rendering", 1.0),
     ("rendering", 2.0),
-    ("rendering", 3.0),
     ("rendering", 4.0),
     ("joining", 0.7),
     ("checking", 0.3),
@@ -86,7 +84,7 @@ def facts(segment: SegmentSummary) -> dict[str, object]:
     return segment.model_dump(exclude={"seconds", "reused"})
 
 
-def test_a_run_killed_ten_times_ends_as_one_that_was_not(
+def test_a_run_killed_seven_times_ends_as_one_that_was_not(
     command: Command, short_film: DemoFilm, plugin: Path, tmp_path: Path
 ) -> None:
     cuts = tmp_path / "cuts.csv"
@@ -108,7 +106,7 @@ def test_a_run_killed_ten_times_ends_as_one_that_was_not(
         renderings = len(diary.read_text().split())
         again = set(map(int, diary.read_text().split()[begun:])) & finished
         assert not again, f"rendered once more: {again}"
-    assert kills >= 8
+    assert kills >= 6
 
     finished = finished_in(store)
     last = counted(*given, tmp_path / "killed")
@@ -147,22 +145,25 @@ def test_a_killed_run_takes_its_embedded_server_along(
 
 
 def test_what_another_living_run_is_making_is_left_alone(
-    command: Command, short_film: DemoFilm, tmp_path: Path
+    here: Here, command: Command, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     """Two runs share a store: the second tidies up, and the first must not notice."""
     store = tmp_path / "store"
-    given: list[str | Path] = [
-        "--video", short_film.video, "--audio", short_film.speech, "--store", store,
-    ]  # fmt: skip
     (store / "work" / "left by a killed run").mkdir(parents=True)
-    first = command.start(*given, "--out", tmp_path / "first", "--json")
+    first = command.start(
+        "--video", short_film.video, "--audio", short_film.speech, "--store", store,
+        "--out", tmp_path / "first", "--json",
+    )  # fmt: skip
     try:
         deadline = time.monotonic() + 300
         while not list(store.glob("work/tmp*")):
             assert first.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        second = command(*given, "--out", tmp_path / "second", "--dry-run")
+        second = here(
+            video=short_film.video, audio=short_film.speech, store=str(store),
+            out=tmp_path / "second", dry_run=True,
+        )  # fmt: skip
         out, err = first.communicate(timeout=600)
     finally:
         end(first)
