@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +19,7 @@ from real_command import LIMIT_S, Command, Ran
 from swift_server import running_swift
 from sync_service import SyncService
 
+from flows.jobs import JobsRequest, jobs
 from flows.request import BulkRequest
 from flows.resubmit import ResubmitRequest
 from lipsync_core.demo.film import DemoFilm
@@ -145,6 +146,7 @@ def test_a_run_killed_at_any_step_pays_every_segment_once(
     short_film: DemoFilm,
     tmp_path: Path,
 ) -> None:
+    here.know(short_film, tmp_path / "out")
     cuts = segments(tmp_path, 2)
     killed = command.given(**service.environment)(
         point, "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
@@ -256,8 +258,10 @@ def test_the_active_speaker_is_asked_for_or_the_run_refused(short_film: DemoFilm
 
 
 def test_two_machines_with_one_ledger_share_their_jobs(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    command: Command, here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
+    for machine in ("one", "two"):
+        here.know(short_film, tmp_path / machine)
     known = command.given(**service.environment, LIPSYNC_LEDGER_URL=postgres_url())
     cuts = segments(tmp_path, 3)
     runs = [
@@ -296,8 +300,9 @@ def test_a_limit_of_the_server_holds_for_all_its_runs(
 
 
 def test_over_the_budget_nothing_is_submitted(
-    command: Command, service: SyncService, short_film: DemoFilm, tmp_path: Path
+    command: Command, here: Here, service: SyncService, short_film: DemoFilm, tmp_path: Path
 ) -> None:
+    here.know(short_film, tmp_path / "out")
     ran = command.given(**service.environment)(
         "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
         "--budget", "0.1", "--out", tmp_path / "out", "--json",
@@ -328,14 +333,9 @@ def test_a_quote_costs_nothing(
     ],
 )
 def test_a_slip_of_the_pen_is_told_before_anything_is_done(
-    given: dict[str, str],
-    said: str,
-    here: Here,
-    service: SyncService,
-    short_film: DemoFilm,
-    tmp_path: Path,
+    given: dict[str, str], said: str, here: Here, short_film: DemoFilm, tmp_path: Path
 ) -> None:
-    ran = here.given(**service.environment)(
+    ran = here.given(SYNC_API_KEY="a-key", SYNC_BASE_URL="http://127.0.0.1:9")(
         video=short_film.video, audio=short_film.speech, out=tmp_path / "out",
         **{"generator": "sync"} | given,
     )  # fmt: skip
@@ -345,9 +345,14 @@ def test_a_slip_of_the_pen_is_told_before_anything_is_done(
 
 
 def test_without_a_key_it_says_where_to_put_one(
-    command: Command, short_film: DemoFilm, tmp_path: Path
+    typed: Callable[..., Ran],
+    short_film: DemoFilm,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ran = command.without("SYNC_API_KEY")(
+    monkeypatch.delenv("SYNC_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)  # no .env
+    ran = typed(
         "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
         "--out", tmp_path / "out",
     )  # fmt: skip
@@ -397,8 +402,8 @@ def test_the_ledger_can_be_read(
     key = listed.out.split()[0]
     shown = json.loads(known("show", key, "--store", store, "--json", module="flows.jobs").out)
     assert shown["jobs"][0]["body"]["model"] == "lipsync-2"
-    asked = known("reconcile", "--store", store, "--json", module="flows.jobs")
-    assert (asked.code, json.loads(asked.out)["jobs"]) == (0, [])
-    lost = known("list", "--store", tmp_path / "nowhere", module="flows.jobs")
-    assert lost.code == 2
-    assert "no store folder" in lost.err
+    account = here.given(**service.environment)
+    asked = account.run(jobs, JobsRequest(action="reconcile", store=store))
+    assert (asked.exit_code, asked.jobs) == (0, [])
+    with pytest.raises(InputError, match="no store folder"):
+        jobs(JobsRequest(action="list", store=tmp_path / "nowhere"))
