@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from lipsync_core import sync
 
-def installed(group: str) -> Callable[[dict[str, Any]], None]:
-    """A drop-down of the engines installed here; for a field's ``json_schema_extra``."""
+
+def installed(group: str, *more: str) -> Callable[[dict[str, Any]], None]:
+    """A drop-down of the engines installed here, and ``more``; for ``json_schema_extra``."""
 
     def add_choices(field: dict[str, Any]) -> None:
-        field["enum"] = sorted(entry_points(group=group).names)
+        field["enum"] = [*more, *sorted(entry_points(group=group).names)]
 
     return add_choices
+
+
+ScorerName = Annotated[
+    str,
+    Field(
+        title="Scorer",
+        description="what measures lips against sound; auto: syncnet where its weights are, else "
+        "landmark",
+        json_schema_extra=installed(sync.GROUP, sync.AUTO),
+    ),
+]
+"""A field that names a scorer."""
 
 
 class Form(BaseModel):

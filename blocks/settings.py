@@ -16,8 +16,8 @@ from prefect.settings import get_current_settings
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from blocks.form import Form, installed
-from lipsync_core import generators, sync
+from blocks.form import Form, ScorerName, installed
+from lipsync_core import generators
 from lipsync_core.errors import InputError
 
 DEFAULT_BLOCK = "default"
@@ -37,10 +37,7 @@ class HouseRules(Form):
         None, title="Generator", description="engine that renders the mouths",
         json_schema_extra=installed(generators.GROUP),
     )  # fmt: skip
-    scorer: str | None = Field(
-        None, title="Scorer", description="what measures lips against sound",
-        json_schema_extra=installed(sync.GROUP),
-    )  # fmt: skip
+    scorer: ScorerName | None = None
     max_workers: int | None = Field(
         None, title="Workers", ge=1, le=64, description="segments rendered at the same time"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from prefect import flow
 from pydantic import Field
 
-from blocks.form import Form, installed
+from blocks.form import Form, ScorerName
 from flows.command import run_command
 from flows.progress import progress
 from lipsync_core import sync
@@ -31,10 +31,7 @@ class CorrectRequest(Form):
 
     video: Path = Field(title="Video", description="the film to correct")
     out: Path = Field(title="Output file", description="where the corrected film goes")
-    scorer: str = Field(
-        "landmark", title="Scorer", description="what measures lips against sound",
-        json_schema_extra=installed(sync.GROUP),
-    )  # fmt: skip
+    scorer: ScorerName = sync.AUTO
     max_iterations: int = Field(
         5, ge=1, le=30, title="Most measurements",
         description="how often the sound is moved and measured again at most",

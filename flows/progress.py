@@ -36,7 +36,6 @@ class RunProgress:
     def film(self, name: str) -> Iterator[None]:
         """Everything inside belongs to one film."""
         self._film, self._started, self._bar = name, {}, None
-        frames_done.listener = self._set
         self._artifact = ProgressArtifact(name)
         if self._console.is_terminal:
             self._bars = Progress(
@@ -61,6 +60,7 @@ class RunProgress:
         self._started[key] = self._told_at = time.monotonic()
         self._text, self._done, self._of, self._unit = f"{self._film}: {text}", 0, of, unit
         self._stage = key
+        frames_done.listener = self._set if unit == "frames" else None
         if self._artifact is not None:
             self._artifact.stage(key, text)
         if self._bars is not None:

@@ -14,7 +14,7 @@ from pydantic.config import JsonDict
 from blocks.addresses import expect
 from blocks.bucket import opened_bucket
 from blocks.credentials import secrets_for
-from blocks.form import Form, installed
+from blocks.form import Form, ScorerName, installed
 from blocks.settings import LipsyncSettings
 from flows.command import command_line
 from flows.engine import Engine
@@ -94,10 +94,7 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         description="the engine elsewhere has to find the active speaker itself; it is not asked "
         "a second time without",
     )  # fmt: skip
-    scorer: str = Field(
-        "landmark", title="Scorer", description="what measures lips against sound",
-        json_schema_extra=installed(sync.GROUP),
-    )  # fmt: skip
+    scorer: ScorerName = sync.AUTO
     store: str | None = Field(
         None, title="Store folder", description="folder for intermediate files [OUT/.lipsync]"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from threading import Thread
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import av
 import cv2
@@ -21,13 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_core.errors import writing
+from lipsync_core.faces.crowd import OTHER
 from lipsync_core.faces.landmarks import POINTS, FaceMesh
 from lipsync_core.media.frames import read_frames, rgb_of
 from lipsync_core.media.probe import FilmInfo
 from lipsync_core.media.scenes import CutFinder
 from lipsync_core.timeline import Cut
 
-VERSION = 2
+VERSION = 3
 FACE_SIDE = 640  # px of the longer side the face mesh sees; more costs time and finds no more
 CUT_WIDTH = 256
 THUMBNAILS = 24
@@ -38,11 +39,14 @@ _QUEUE = 8
 @dataclass(frozen=True)
 class Scan:
     """What one look found. ``faces`` is a ``.npy`` of (frames, 468, 2) float32 pixels, NaN where
-    there is no face; ``thumbnails`` a ``.npz`` of JPEG bytes by frame number."""
+    there is no face: the largest one, or who was chosen since. ``others`` holds the rest, see
+    :class:`lipsync_core.faces.crowd.Crowd`, if there are any; ``thumbnails`` is a ``.npz`` of JPEG
+    bytes by frame number."""
 
     cuts: tuple[Cut, ...]
     faces: Path
     thumbnails: Path
+    others: Path | None = None
 
 
 def scan_film(
@@ -62,18 +66,23 @@ def scan_film(
     thumbnail_size = _fitted(info, _THUMBNAIL_WIDTH / info.width)
     every = max(1, info.frames // THUMBNAILS)
     cut_finder = CutFinder(info.frame_rate, detector=detector)  # type: ignore[arg-type]
-    faces_path, thumbnails_path = folder / "faces.npy", folder / "thumbnails.npz"
+    faces_path, others_path = folder / "faces.npy", folder / "others.npy"
+    thumbnails_path = folder / "thumbnails.npz"
     thumbnails: dict[str, NDArray[np.uint8]] = {}
     size = np.array([info.width, info.height], np.float32)
 
-    nobody = np.full((POINTS, 2), np.nan, np.float32)
+    nobody = np.full((1, POINTS, 2), np.nan, np.float32)
 
-    with FaceMesh() as mesh, writing(faces_path), faces_path.open("wb") as faces:
-        _start_array(faces, (info.frames, POINTS, 2))
+    with (
+        FaceMesh() as mesh,
+        _rows(faces_path, np.dtype("<f4"), (POINTS, 2)) as add_face,
+        _rows(others_path, OTHER) as add_others,
+    ):
 
         def find_face(index: int, rgb: NDArray[np.uint8]) -> None:
-            found = mesh.find(rgb)
-            faces.write((nobody if found is None else found * size).tobytes())
+            found = mesh.find(rgb) * size
+            add_face(found[:1] if len(found) else nobody)
+            add_others(np.array([(index, points) for points in found[1:]], OTHER))
 
         def find_cut(index: int, frame: av.VideoFrame) -> None:
             cut_finder.feed(index, rgb_of(frame, *cut_size, order="bgr24"))
@@ -89,7 +98,10 @@ def scan_film(
                     on_frame(index)
     with writing(thumbnails_path):
         np.savez(thumbnails_path, **thumbnails)
-    return Scan(tuple(cut_finder.finish()), faces_path, thumbnails_path)
+    is_crowd = len(np.load(others_path, mmap_mode="r")) > 0
+    return Scan(
+        tuple(cut_finder.finish()), faces_path, thumbnails_path, others_path if is_crowd else None
+    )
 
 
 def find_cuts(
@@ -118,10 +130,30 @@ def find_cuts(
     return finder.finish()
 
 
-def _start_array(file: IO[bytes], shape: tuple[int, ...]) -> None:
-    """Begin a ``.npy`` of float32 that is then written row by row, never held whole."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
+@contextmanager
+def _rows(
+    path: Path, kind: np.dtype[Any], shape: tuple[int, ...] = ()
+) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """A ``.npy`` that is written row by row, never held whole; its head leaves room for a count of
+    any length."""
+    count = 0
+
+    def add(rows: NDArray[Any]) -> None:
+        nonlocal count
+        file.write(rows.tobytes())
+        count += len(rows)
+
+    def head() -> None:
+        described = np.lib.format.dtype_to_descr(kind)
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": described, "fortran_order": False, "shape": (count, *shape)}
+        )
+
+    with writing(path), path.open("wb") as file:
+        head()
+        yield add
+        file.seek(0)
+        head()
 
 
 def load_thumbnails(path: Path) -> list[tuple[int, bytes]]:

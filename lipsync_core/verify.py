@@ -20,7 +20,7 @@ from lipsync_core.scan import FACE_SIDE
 from lipsync_core.sync.score import Scorer, Span
 from lipsync_core.timeline import sample_of_frame
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ def look_at(clip: Clip, material: Material, speech: Track, scorer: Scorer) -> Lo
     """Measure a rendered clip and the same frames of the source."""
     first, last = clip.first_frame, clip.last_frame
     info = probe(clip.path)
-    faces = track_faces(info)
+    own_faces = material.faces(first, last)
+    box = clip.box
+    faces = track_faces(info, FaceTrack(own_faces.points - np.array([box.x, box.y], np.float32)))
     start = sample_of_frame(first, material.info.frame_rate, ANALYSIS_RATE)
     new = Span(
         info, 0, last - first, lambda a, b: FaceTrack(faces.points[a:b], a),
-        lambda a, b: speech.read(start + a, start + b)[:, 0],
+        lambda a, b: speech.mono(start + a, start + b),
     )  # fmt: skip
     [rendered] = scorer.measure(new, [(0, last - first)])
-    source, own_faces = None, material.faces(first, last)
+    source = None
     if (own_sound := material.sound) is not None:
-        old = Span(
-            material.info, first, last, material.faces, lambda a, b: own_sound.read(a, b)[:, 0]
-        )
+        old = Span(material.info, first, last, material.faces, own_sound.mono)
         [source] = scorer.measure(old, [(first, last)])
     opening, before = (mouth_shapes(track.points)[:, 0] for track in (faces, own_faces))
     usual = float(pooled_model().spread[0])
@@ -66,14 +66,25 @@ def look_at(clip: Clip, material: Material, speech: Track, scorer: Scorer) -> Lo
     return Look(rendered, source, motion, change, opening)
 
 
-def track_faces(info: FilmInfo) -> FaceTrack:
-    """The landmarks of every frame of a short video, in its own pixels."""
+def track_faces(info: FilmInfo, like: FaceTrack | None = None) -> FaceTrack:
+    """The landmarks of the largest face in every frame of a short video, in its own pixels.
+
+    With ``like``, a face in the same frames and pixels, it is the one nearest to that, where that
+    is seen.
+    """
     scale = min(1.0, FACE_SIDE / max(info.width, info.height))
     size = round(info.width * scale), round(info.height * scale)
     points = np.full((info.frames, POINTS, 2), np.nan, np.float32)
     with FaceMesh() as mesh:
         for index, frame in enumerate(read_frames(info)):
-            found = mesh.find(rgb_of(frame, *size))
-            if found is not None:
-                points[index] = found * np.array([info.width, info.height], np.float32)
+            found = mesh.find(rgb_of(frame, *size)) * np.array(
+                [info.width, info.height], np.float32
+            )
+            if len(found):
+                points[index] = found[0 if like is None else _nearest(found, like.points[index])]
     return FaceTrack(points)
+
+
+def _nearest(found: NDArray[np.float32], face: NDArray[np.float32]) -> int:
+    away = np.linalg.norm(found.mean(1) - face.mean(0), axis=-1)
+    return 0 if np.isnan(away).any() else int(away.argmin())

@@ -85,6 +85,8 @@ def _summary(outcome: Any, out: Path) -> FilmSummary:
     if moving:
         frames = ", ".join(f"{s.first_frame}-{s.last_frame}" for s in moving)
         notes.append(f"the new speech is silent where a mouth still moves, frames {frames}: look")
+    if remark := (outcome.film_score or {}).get("remark"):
+        notes.append(f"lips were measured {remark}")
     return FilmSummary(
         name=outcome.name, output=str(folder / FINAL), report=str(out / "report.html"),
         frame_rate=outcome.film.frame_rate, frames=outcome.film.frames, checks=outcome.checks,

@@ -15,6 +15,7 @@ def score_film(
     """The score of the source's rendered parts with their own sound, and of the new ones."""
     judge = load_scorer(scorer)
     sources = [look.source for look in looks if look.source is not None]
-    before = judge.score(sources).as_dict() if sources else None
-    after = judge.score([look.rendered for look in looks]).as_dict() if looks else None
+    said = {"scorer": judge.name, "remark": judge.remark}
+    before = judge.score(sources).as_dict() | said if sources else None
+    after = judge.score([look.rendered for look in looks]).as_dict() | said if looks else None
     return before, after

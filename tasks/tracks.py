@@ -17,7 +17,7 @@ from lipsync_core.sync.tracks import FilmScore, score_tracks
 from tasks.steps import frames_done
 
 
-@task(name="score face tracks")
+@task(name="score face tracks", task_run_name="score {video.name}")
 def score_faces(video: Path, audio: Path | None, scorer: str) -> FilmScore:
     """Find the faces of a film and score each with ``audio``, or with the film's own sound.
 

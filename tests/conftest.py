@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from media_factory import ffmpeg
 
 from lipsync_core.demo.film import DemoFilm, make_demo_film
 from lipsync_core.material import Material, gather
@@ -48,3 +50,22 @@ def demo_speech(
         frames=demo_material.info.frames, frame_rate=demo_material.info.frame_rate,
         sample_rate=ANALYSIS_RATE, mono=True,
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def dialogue(demo_film: DemoFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten seconds of two faces side by side: the left one speaks for five, then the right one.
+
+    Both move their mouths all the time; who does not speak says something else without a sound.
+    """
+    film = tmp_path_factory.mktemp("dialogue") / "two.mov"
+    ffmpeg(
+        "-i", demo_film.video, "-filter_complex",
+        "[0:v]trim=0:10,setpts=PTS-STARTPTS,scale=256:256,split=3[left][a][b];"
+        "[a]trim=5:10,setpts=PTS-STARTPTS[late];[b]trim=0:5,setpts=PTS-STARTPTS[early];"
+        "[late][early]concat,hflip[right];[left][right]hstack[picture];"
+        "[0:a]atrim=0:5,asplit[first][second];[first][second]concat=v=0:a=1[sound]",
+        "-map", "[picture]", "-map", "[sound]", "-c:v", "libx264", "-crf", "16", "-preset",
+        "veryfast", "-c:a", "pcm_s16le", film,
+    )  # fmt: skip
+    return film

@@ -150,9 +150,9 @@ def _settled_landmarks(image: Picture, name: str) -> NDArray[np.float32]:
     with FaceMesh() as mesh:
         for _ in range(_LOOKS):
             found = mesh.find(image)
-            if found is None:
+            if not len(found):
                 continue
-            before, points = points, found * size
+            before, points = points, found[0] * size
             if before is not None and np.abs(points - before).max() < _SETTLED_PX:
                 break
     if points is None:

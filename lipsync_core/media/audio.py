@@ -60,6 +60,11 @@ class Track:
             sound[inside_first - first : inside_last - first] = part
         return sound
 
+    def mono(self, first: int, last: int) -> NDArray[np.float32]:
+        """Samples [first, last) of the first channel."""
+        only: NDArray[np.float32] = self.read(first, last)[:, 0]
+        return only
+
     def fingerprint(self, first: int, last: int) -> str:
         """The sha256 of samples [first, last), as 32-bit floats; silence outside the track."""
         return hashlib.sha256(self.read(first, last).tobytes()).hexdigest()

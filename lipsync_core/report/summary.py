@@ -62,8 +62,8 @@ class TimelineChecks(BaseModel):
 class FilmSummary(BaseModel):
     """One finished film. ``notes`` are sentences for a person: conforming, padding, fallbacks.
 
-    ``film_score`` is the score of the whole finished film in the fields of ``flows.verify``;
-    ``source_score`` is the same of the source with its own sound.
+    ``film_score`` is the score of the whole finished film in the fields of ``flows.verify``, with
+    the ``scorer`` that measured it; ``source_score`` is the same of the source with its own sound.
     """
 
     name: str
@@ -153,11 +153,12 @@ def _film_lines(film: FilmSummary) -> list[str]:
     score = film.film_score or {}
     offset = score.get("offset_frames")
     sync = "no score" if offset is None else f"offset {offset:+.2f} frames"
+    sync += f", confidence {score.get('confidence', 0)} ({score.get('scorer', 'not measured')})"
     checks = film.checks
     return [
         f"{film.name}: {film.output}",
         f"  {film.frames} frames, {len(rendered)} segments rendered ({told}), {kept} kept",
-        f"  {sync}, confidence {score.get('confidence', 0)}; sound lag "
+        f"  {sync}; sound lag "
         f"{checks.max_boundary_lag_ms:.2f} ms, picture outside {checks.psnr_outside_db:.1f} dB",
         *(f"  note: {note}" for note in film.notes),
     ]

@@ -103,15 +103,15 @@ def find_delay(measure: Callable[[float], FilmScore], most_measurements: int = 5
 
 
 def vote(score: FilmScore) -> tuple[float | None, str]:
-    """The offset that the face tracks agree on, each weighing as much as its evidence (confidence
-    times length): the weighted median. Without one, why there is none.
+    """The offset that the speaking faces agree on, each weighing as much as its evidence
+    (confidence times length): the weighted median. Without one, why there is none.
 
     Where no track can be judged alone, the film as a whole is.
     """
     voters = [
         (track.offset_frames, track.confidence * (track.last_frame - track.first_frame))
         for track in score.tracks
-        if track.offset_frames is not None
+        if track.offset_frames is not None and track.speaks is not False
     ]
     if not voters:
         return score.offset_frames, score.evidence

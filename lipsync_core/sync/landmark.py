@@ -33,6 +33,8 @@ MINIMUM_S = 1.0  # of a span that may add to an answer
 # Of the spans together: on real clips one answer in five was wrong at 1 to 1.25 s, at 1.5 s none.
 ANSWER_S = 1.5
 _ROWS_PER_OFFSET_FRAME = 4
+_NEAR = 8  # rows: the offset of one window scatters by that much
+_USUAL_CONFIDENCE = 1.4  # of three seconds of a real clip; 0.3 with somebody else's sound
 _SPEECH_RHYTHM_HZ = (0.6, 7.0)
 _NO_MOVE = 1e-5  # a spread below this is arithmetic's own noise; a real mouth's is 100 times that
 
@@ -127,7 +129,7 @@ class LandmarkScorer:
         usable = [measured for measured in measurements if measured["evidence"] == "ok"]
         if not usable:
             reasons = {measured["evidence"] for measured in measurements} or {"nothing measured"}
-            return SyncScore(None, 0.0, 3.0, False, "; ".join(sorted(reasons)))
+            return SyncScore(None, 0.0, 3.0, False, "; ".join(sorted(reasons)), False)
         curve = correlation_curve(np.sum([measured["sums"] for measured in usable], axis=0))
         seconds = sum(measured["seconds"] for measured in usable)
         best = int(curve.argmax())
@@ -142,6 +144,16 @@ class LandmarkScorer:
             return SyncScore(None, confidence, distance, False, "agreement no better than chance")
         in_sync = bool(abs(offset) <= IN_SYNC_FRAMES)
         return SyncScore(offset, confidence, distance, in_sync, "ok")
+
+    def agreement(self, measurements: Sequence[dict[str, Any]], offset_frames: float) -> float:
+        """The confidence that the lags round that offset give, against a usual speaker's."""
+        usable = [measured["sums"] for measured in measurements if measured["evidence"] == "ok"]
+        if not usable:
+            return 0.0
+        curve = correlation_curve(np.sum(usable, axis=0))
+        lag = MAX_LAG + round(_ROWS_PER_OFFSET_FRAME * offset_frames)
+        near = curve[max(0, lag - _NEAR) : lag + _NEAR + 1].max(initial=0.0)
+        return float(near - np.median(curve)) / _USUAL_CONFIDENCE
 
 
 def correlation_sums(

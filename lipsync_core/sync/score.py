@@ -28,7 +28,8 @@ class SyncScore:
 
     ``offset_frames`` (1/25 s, positive = sound early) is ``None`` where there is no answer, and
     ``evidence`` then says why; otherwise ``evidence`` is ``"ok"``. ``confidence`` is higher for
-    better agreement, ``distance`` lower.
+    better agreement, ``distance`` lower; without ``measured`` there was nothing to measure, and
+    both mean nothing.
     """
 
     offset_frames: float | None
@@ -36,6 +37,7 @@ class SyncScore:
     distance: float
     in_sync: bool
     evidence: str
+    measured: bool = True
 
     @property
     def offset_ms(self) -> float | None:
@@ -51,6 +53,7 @@ class SyncScore:
             "distance": _rounded(self.distance, 3),
             "in_sync": self.in_sync,
             "evidence": self.evidence,
+            "measured": self.measured,
         }
 
 
@@ -91,6 +94,11 @@ class Scorer(Protocol):
 
     def score(self, measurements: Sequence[dict[str, Any]]) -> SyncScore:
         """The agreement of all the spans together."""
+        ...
+
+    def agreement(self, measurements: Sequence[dict[str, Any]], offset_frames: float) -> float:
+        """How well lips and sound go together where the sound is known to be off by so much:
+        about 1 for somebody who speaks, about 0 for somebody else."""
         ...
 
 

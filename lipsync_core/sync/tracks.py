@@ -1,29 +1,29 @@
 """How well every face of a film agrees with its sound, and whether the two drift apart.
 
-A face track is a run of frames with one face inside one shot. Every track is measured as a whole,
-all tracks together give the film's score, and short windows along the tracks show a drift: their
-offsets then lie on a slope instead of a level.
+A face track is a run of frames with one face inside one shot; where several are in view, it ends
+when somebody else begins to speak, and only who speaks counts for the film. Every track is
+measured as a whole, all of them together give the film's score, and short windows along them show
+a drift: their offsets then lie on a slope instead of a level.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 from scipy.stats import theilslopes
 
+from lipsync_core.faces.crowd import Crowd
 from lipsync_core.material import Material
 from lipsync_core.media.audio import Track
+from lipsync_core.media.probe import FilmInfo
 from lipsync_core.sync.score import IN_SYNC_FRAMES, MS_PER_OFFSET_FRAME, Scorer, Span, SyncScore
-
-MISSED_S = Fraction(1, 5)
-"""A face that is not found for up to this long is still the same track."""
+from lipsync_core.sync.speaker import Turn, turns
 
 PIECE_S = 30
 """About the longest stretch measured at once; measurements add up, so this only bounds memory."""
@@ -33,15 +33,14 @@ WINDOW_S = 4
 
 LEAST_WINDOWS = 3
 
-_EYES = [33, 263]  # outer corners
-
 
 class TrackScore(BaseModel, frozen=True):
     """The score of frames [first_frame, last_frame) in the fields of :class:`SyncScore`.
 
     ``drift_ms_per_s`` is how much the offset grows in a second (positive = the sound runs ahead
     more and more); ``None`` with fewer than three windows of evidence. ``in_sync`` also asks that
-    no drift leads out of sync.
+    no drift leads out of sync. ``speaks`` is whether it is this face that speaks, ``None`` where
+    several are in view and that is open.
     """
 
     first_frame: int
@@ -52,18 +51,21 @@ class TrackScore(BaseModel, frozen=True):
     distance: float
     in_sync: bool
     evidence: str
+    measured: bool = True
     drift_ms_per_s: float | None
+    speaks: bool | None = True
 
 
 class FilmScore(TrackScore, frozen=True):
     """The score of a whole film, of every face track in it, and the same in a sentence.
 
-    ``drifts`` is whether the drift leads out of sync beyond all doubt; ``windows`` how many windows
-    of four seconds have an answer of their own, ``agreeing_windows`` how many of those say the
-    same as the film.
+    The film's score is that of those who speak, ``scorer`` who measured it. ``drifts`` is whether
+    the drift leads out of sync beyond all doubt; ``windows`` how many windows of four seconds have
+    an answer of their own, ``agreeing_windows`` how many of those say the same as the film.
     """
 
     frame_rate: str
+    scorer: str
     drifts: bool
     windows: int
     agreeing_windows: int
@@ -75,24 +77,34 @@ def score_tracks(material: Material, sound: Track, scorer: Scorer) -> FilmScore:
     """Score a scanned film against a sound that is laid under it (mono, 16 kHz)."""
     info = material.info
     cuts = [0, *(cut.frame for cut in material.scan.cuts), info.frames]
-    stored = np.load(material.scan.faces, mmap_mode="r")
+    crowd = Crowd.load(material.scan.faces, material.scan.others)
+    sightings = crowd.sightings(list(pairwise(cuts)), info.frame_rate)
     found = [
-        _measured(first, last, material, sound, scorer)
-        for first, last in face_tracks(stored, list(pairwise(cuts)), info.frame_rate)
+        _measured(turn, crowd, info, sound, scorer)
+        for turn in turns(crowd, sightings, info, sound.mono, scorer)
     ]
     tracks = tuple(
-        TrackScore.model_validate(_fields(one.span, scorer.score(one.pieces), _drift(one.windows)))
+        TrackScore.model_validate({
+            **_fields(one.turn.first, one.turn.last, scorer.score(one.pieces), _drift(one.windows)),
+            "speaks": one.turn.speaks,
+        })
         for one in found
-    )
-    score = scorer.score([piece for one in found for piece in one.pieces])
+    )  # fmt: skip
+    counted = [one for one in found if one.turn.speaks] or [
+        one for one in found if one.turn.speaks is None
+    ]
+    score = scorer.score([piece for one in counted for piece in one.pieces])
     if not found:
-        score = SyncScore(None, score.confidence, score.distance, False, "no face in the film")
-    windows = list(chain.from_iterable(one.windows for one in found))
+        score = replace(score, evidence="no face in the film")
+    windows = list(chain.from_iterable(one.windows for one in counted))
     drift = _drift(windows)
+    said = (_said(score, drift), _said_of_others(score, tracks), scorer.remark)
     return FilmScore.model_validate(
         {
-            **_fields((0, info.frames), score, drift),
+            **_fields(0, info.frames, score, drift),
+            "speaks": True if counted and counted[0].turn.speaks else None,
             "frame_rate": str(info.frame_rate),
+            "scorer": scorer.name,
             "drifts": drift is not None and drift.leads_out,
             "windows": len(windows),
             "agreeing_windows": sum(
@@ -100,49 +112,25 @@ def score_tracks(material: Material, sound: Track, scorer: Scorer) -> FilmScore:
             )
             if score.offset_frames is not None
             else 0,
-            "verdict": "; ".join(
-                filter(None, (_said(score, drift), _said_of_others(score, tracks), scorer.remark))
-            ),
+            "verdict": "; ".join(filter(None, said)),
             "tracks": tracks,
         }
     )
 
 
-def face_tracks(
-    faces: NDArray[np.float32], shots: Sequence[tuple[int, int]], frame_rate: Fraction
-) -> list[tuple[int, int]]:
-    """Where one face is seen: frames [first, last), each run inside one of the shots.
-
-    ``faces`` is (frames, 468, 2) pixels, all NaN without a face. A face that is missed for
-    ``MISSED_S`` at most and comes back less than an eye distance away is the same one; in one
-    shot the mesh may lose one person and find another.
-    """
-    eyes = np.array(faces[:, _EYES])  # all else of a long film stays on the disk
-    centre, size = eyes.mean(1), np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=-1)
-    longest_step = 1 + int(MISSED_S * frame_rate)
-    tracks = []
-    for first, last in shots:
-        seen = first + np.flatnonzero(np.isfinite(size[first:last]))
-        moved = np.linalg.norm(np.diff(centre[seen], axis=0), axis=-1)
-        breaks = (np.diff(seen) > longest_step) | (moved > size[seen[1:]])
-        runs = np.split(seen, np.flatnonzero(breaks) + 1)
-        tracks += [(int(run[0]), int(run[-1]) + 1) for run in runs if len(run)]
-    return tracks
-
-
 @dataclass(frozen=True)
 class _Measured:
-    """One track: measurements of the whole of it, and (middle in seconds, offset in frames) of
+    """One turn: measurements of the whole of it, and (middle in seconds, offset in frames) of
     every window with evidence."""
 
-    span: tuple[int, int]
+    turn: Turn
     pieces: list[dict[str, Any]]
     windows: list[tuple[float, float]]
 
 
-def _measured(first: int, last: int, material: Material, sound: Track, scorer: Scorer) -> _Measured:
-    rate = material.info.frame_rate
-    span = Span(material.info, first, last, material.faces, lambda a, b: sound.read(a, b)[:, 0])
+def _measured(turn: Turn, crowd: Crowd, info: FilmInfo, sound: Track, scorer: Scorer) -> _Measured:
+    rate, first, last = info.frame_rate, turn.first, turn.last
+    span = Span(info, first, last, partial(crowd.faces, turn.sighting), sound.mono)
     edges = np.linspace(first, last, 1 + max(1, int((last - first) / rate / PIECE_S))).astype(int)
     pieces = list(pairwise(edges.tolist()))
     length = round(WINDOW_S * rate)
@@ -153,7 +141,7 @@ def _measured(first: int, last: int, material: Material, sound: Track, scorer: S
         offset = scorer.score([measurement]).offset_frames
         if offset is not None:
             windows.append((float((start + length / 2) / rate), offset))
-    return _Measured((first, last), measured[: len(pieces)], windows)
+    return _Measured(turn, measured[: len(pieces)], windows)
 
 
 @dataclass(frozen=True)
@@ -193,10 +181,10 @@ def _drift(windows: Iterable[tuple[float, float]]) -> _Drift | None:
     )
 
 
-def _fields(span: tuple[int, int], score: SyncScore, drift: _Drift | None) -> dict[str, object]:
+def _fields(first: int, last: int, score: SyncScore, drift: _Drift | None) -> dict[str, object]:
     return {
-        "first_frame": span[0],
-        "last_frame": span[1],
+        "first_frame": first,
+        "last_frame": last,
         **score.as_dict(),
         "in_sync": score.in_sync and not (drift and drift.leads_out),
         "drift_ms_per_s": None if drift is None else round(drift.ms_per_s, 2),
@@ -225,8 +213,11 @@ def _early(offset_ms: float) -> str:
 
 
 def _said_of_others(score: SyncScore, tracks: Sequence[TrackScore]) -> str:
-    """How many faces say something else than the whole film."""
-    offsets = [track.offset_frames for track in tracks if track.offset_frames is not None]
+    """How many speaking faces say something else than the whole film, and whether that is open."""
+    if tracks and all(track.speaks is not True for track in tracks):
+        return "who of those in view speaks is open"
+    speaking = [track for track in tracks if track.speaks]
+    offsets = [track.offset_frames for track in speaking if track.offset_frames is not None]
     if score.offset_frames is None or not offsets:
         return ""
     apart = sum(abs(offset - score.offset_frames) > IN_SYNC_FRAMES for offset in offsets)

@@ -68,6 +68,11 @@ def weights_folder() -> Path:
     return Path(given) if given else Path.home() / ".local" / "share" / "lipsync-flows" / "weights"
 
 
+def is_here(name: str) -> bool:
+    """Whether the file of a checkpoint is on this machine."""
+    return (weights_folder() / checkpoint(name).file).is_file()
+
+
 def located(name: str) -> Path:
     """The file of a checkpoint on this machine.
 
@@ -76,7 +81,7 @@ def located(name: str) -> Path:
     """
     known = checkpoint(name)
     path = weights_folder() / known.file
-    if path.is_file():
+    if is_here(name):
         return path
     raise MissingWeights(
         f"the checkpoint {known.file} is not in {path.parent}: "

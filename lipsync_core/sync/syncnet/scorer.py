@@ -21,7 +21,7 @@ from lipsync_core.media.audio import ANALYSIS_RATE
 from lipsync_core.sync.mfcc import HOP, WINDOW, mfcc
 from lipsync_core.sync.score import IN_SYNC_FRAMES, Span, SyncScore
 from lipsync_core.sync.syncnet.crops import RATE, face_pictures, face_squares, grid
-from lipsync_core.sync.syncnet.distance import SHIFTS, Slide, agreement
+from lipsync_core.sync.syncnet.distance import MAX_SHIFT, SHIFTS, Slide, agreement
 from lipsync_core.sync.syncnet.folded import FoldedSyncNet
 from lipsync_core.sync.syncnet.network import FRAMES, ROWS, SyncNet, networks_tensors
 from lipsync_core.weights.fingerprint import Finding, Standing, finding
@@ -32,6 +32,8 @@ BATCH = 20  # vectors made at once
 PUBLISHED_FRAMES = 100  # of a track that the published pipeline judges: longer ones only
 ANSWER_S = 1.5
 LEAST_CONFIDENCE = 3.0  # in practice: under 1.5 not this voice or no talking face, over 3 usable
+_NEAR = 1  # shifts: the offset of one window scatters by that much
+_USUAL_CONFIDENCE = 6.0  # of people who speak, as the field reports it
 _SILENCE = 1e-3
 _ROWS_PER_FRAME = 100 // RATE
 _SAMPLES_PER_FRAME = ANALYSIS_RATE // RATE
@@ -124,12 +126,12 @@ class SyncNetScorer:
         usable = [measured for measured in measurements if measured["evidence"] == "ok"]
         if not usable:
             reasons = {measured["evidence"] for measured in measurements} or {"nothing measured"}
-            return SyncScore(None, 0.0, 0.0, False, "; ".join(sorted(reasons)))
+            return SyncScore(None, 0.0, 0.0, False, "; ".join(sorted(reasons)), False)
         sums = np.sum([measured["sums"] for measured in usable], axis=0)
         counts = np.sum([measured["counts"] for measured in usable], axis=0)
         seconds = sum(measured["seconds"] for measured in usable)
         if not counts.all():
-            return SyncScore(None, 0.0, 0.0, False, f"only {seconds:.1f} s long")
+            return SyncScore(None, 0.0, 0.0, False, f"only {seconds:.1f} s long", False)
         found = agreement(sums / counts)
         evidence = "ok"
         if seconds < ANSWER_S:
@@ -143,6 +145,19 @@ class SyncNetScorer:
         offset = found.fine_offset_frames
         in_sync = abs(offset) <= IN_SYNC_FRAMES
         return SyncScore(offset, found.confidence, found.distance, in_sync, "ok")
+
+    def agreement(self, measurements: Sequence[dict[str, Any]], offset_frames: float) -> float:
+        """The confidence that the shifts round that offset give, against a usual speaker's."""
+        usable = [measured for measured in measurements if measured["evidence"] == "ok"]
+        if not usable:
+            return 0.0
+        counts = np.sum([measured["counts"] for measured in usable], axis=0)
+        if not counts.all():
+            return 0.0
+        means = np.sum([measured["sums"] for measured in usable], axis=0) / counts
+        shift = MAX_SHIFT - round(offset_frames)
+        near = means[max(0, shift - _NEAR) : shift + _NEAR + 1].min(initial=np.inf)
+        return float(np.median(means) - near) / _USUAL_CONFIDENCE
 
 
 class _Sums:

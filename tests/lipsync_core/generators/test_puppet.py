@@ -49,8 +49,7 @@ def landmarks(frames: Iterable[av.VideoFrame]) -> Any:
     with FaceMesh() as mesh:
         for frame in frames:
             rgb = frame.to_ndarray(format="rgb24")
-            points = mesh.find(rgb)
-            assert points is not None
+            [points] = mesh.find(rgb)
             found.append(points * np.array([frame.width, frame.height], np.float32))
     return np.array(found)
 

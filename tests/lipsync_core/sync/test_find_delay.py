@@ -12,20 +12,23 @@ from lipsync_core.sync.tracks import FilmScore, TrackScore
 Offset = float | None
 
 
-def track(offset: Offset, frames: int = 100, confidence: float = 1.5) -> TrackScore:
+def track(
+    offset: Offset, frames: int = 100, confidence: float = 1.5, *, speaks: bool | None = True
+) -> TrackScore:
     return TrackScore(
         first_frame=0, last_frame=frames, offset_frames=offset,
         offset_ms=None if offset is None else 40 * offset, confidence=confidence, distance=1.0,
         in_sync=offset is not None and abs(offset) <= 1,
         evidence="ok" if offset is not None else "agreement no better than chance",
-        drift_ms_per_s=None,
+        drift_ms_per_s=None, speaks=speaks,
     )  # fmt: skip
 
 
 def scored(*tracks: TrackScore, drifts: bool = False, agreeing: int = 9) -> FilmScore:
     best = max(tracks, key=lambda one: one.confidence, default=track(None))
     return FilmScore(
-        **best.model_dump(), frame_rate="25", drifts=drifts, windows=9, agreeing_windows=agreeing,
+        **best.model_dump(), frame_rate="25", scorer="made up", drifts=drifts, windows=9,
+        agreeing_windows=agreeing,
         verdict="the sound drifts" if drifts else "as measured", tracks=tracks,
     )  # fmt: skip
 
@@ -114,6 +117,7 @@ def test_sound_that_never_stands_still_is_no_evidence() -> None:
         ([track(3.0, frames=300), track(-8.0, frames=60)], 3.0),  # one who listens
         ([track(3.0), track(None, frames=900)], 3.0),  # no answer is no vote
         ([track(3.0, confidence=2.0), track(-8.0, confidence=0.7)], 3.0),
+        ([track(3.0), track(-8.0, frames=900, speaks=False)], 3.0),  # nor has who is silent one
     ],
 )  # fmt: skip
 def test_faces_vote_with_the_weight_of_their_evidence(

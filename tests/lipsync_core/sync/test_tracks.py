@@ -6,7 +6,6 @@ The face is the demo film's; what is changed is the sound it is scored with.
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -19,44 +18,10 @@ from lipsync_core.material import Material
 from lipsync_core.media.audio import Track
 from lipsync_core.scan import Scan
 from lipsync_core.sync.landmark import LandmarkScorer
-from lipsync_core.sync.tracks import FilmScore, face_tracks, score_tracks
+from lipsync_core.sync.tracks import FilmScore, score_tracks
 from lipsync_core.timeline import Cut
 
-RATE, SAMPLES_A_FRAME = Fraction(25), 640
-EYES = np.array([33, 263])
-
-
-def seen(*spans: tuple[int, int], frames: int, x: float = 100.0) -> NDArray[np.float32]:
-    """Landmarks of a face with eyes 60 px apart that is there in the given frames only."""
-    points = np.full((frames, 468, 2), np.nan, np.float32)
-    for first, last in spans:
-        points[first:last] = x
-        points[first:last, EYES[1], 0] += 60
-    return points
-
-
-@pytest.mark.parametrize(
-    ("spans", "shots", "tracks"),
-    [
-        ([(0, 50)], [(0, 50)], [(0, 50)]),
-        ([(0, 50)], [(0, 20), (20, 50)], [(0, 20), (20, 50)]),
-        ([(3, 20), (25, 40)], [(0, 50)], [(3, 40)]),
-        ([(3, 20), (26, 40)], [(0, 50)], [(3, 20), (26, 40)]),
-        ([(10, 11)], [(0, 20), (20, 50)], [(10, 11)]),
-        ([], [(0, 50)], []),
-    ],
-    ids=["one shot", "a cut", "missed for 0.2 s", "away for longer", "one frame", "nobody"],
-)
-def test_a_track_is_a_face_that_stays_in_its_shot(
-    spans: list[tuple[int, int]], shots: list[tuple[int, int]], tracks: list[tuple[int, int]]
-) -> None:
-    assert face_tracks(seen(*spans, frames=50), shots, RATE) == tracks
-
-
-def test_another_person_in_the_same_shot_is_another_track() -> None:
-    both = seen((0, 20), frames=50)
-    both[20:] = seen((20, 50), frames=50, x=300)[20:]
-    assert face_tracks(both, [(0, 50)], RATE) == [(0, 20), (20, 50)]
+SAMPLES_A_FRAME = 640
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +126,8 @@ def test_no_answer_is_never_in_sync(
 ) -> None:
     silent = scored(demo_material, np.zeros(100, np.float32), tmp_path)
     assert (silent.in_sync, silent.verdict) == (False, "no evidence: no speech")
-    np.save(tmp_path / "nobody.npy", seen(frames=demo_material.info.frames))
+    nobody = np.full((demo_material.info.frames, 468, 2), np.nan, np.float32)
+    np.save(tmp_path / "nobody.npy", nobody)
     empty = replace(
         demo_material, scan=Scan((), tmp_path / "nobody.npy", demo_material.scan.thumbnails)
     )

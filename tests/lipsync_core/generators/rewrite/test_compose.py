@@ -126,8 +126,8 @@ def test_whoever_looks_sees_the_mouth_that_was_wanted(
     rgb = rgb_of(picture, picture.width, picture.height)
     with FaceMesh() as mesh:
         found = [mesh.find(rgb) for _ in range(8)][-1]  # once it has settled
-    assert found is not None
-    seen = shapes(found[None] * [picture.width, picture.height])[0]
+    assert len(found) == 1
+    seen = shapes(found * [picture.width, picture.height])[0]
     for name in ("gap", "jaw", "lips"):
         column = SHAPE_NAMES.index(name)
         before = shapes(points)[shut, column]
