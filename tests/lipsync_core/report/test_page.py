@@ -255,7 +255,7 @@ def test_the_page_tells_the_result_and_every_segment(tmp_path: Path, film: FilmE
     scored = film.summary.model_copy(
         update={
             "source_score": {"offset_frames": 3.0, "confidence": 2.1},
-            "film_score": {"offset_frames": 0.1, "confidence": 6.3},
+            "film_score": {"offset_frames": 0.1, "confidence": 6.3, "scorer": "syncnet"},
             "notes": ["The new speech is 0.4 s shorter than the film."],
             "stage_seconds": {"probe": 0.1, "generate": 2.0},
         }
@@ -349,7 +349,10 @@ def test_without_evidence_the_page_says_so(tmp_path: Path, film: FilmEvidence) -
     blind = summary(
         segment(0, 0, 50, offset_frames=None, confidence=None, source_confidence=float("nan"),
                 verdict=Verdict.REVIEW, reason="no face"),
-        film_score={"offset_frames": None, "confidence": None, "evidence": "no face in it"},
+        film_score={
+            "offset_frames": None, "confidence": None, "evidence": "no face in it",
+            "scorer": "landmark",
+        },
         source_score=None,
     )  # fmt: skip
     none = np.full(50, np.nan, np.float32)
