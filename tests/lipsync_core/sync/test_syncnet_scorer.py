@@ -23,7 +23,7 @@ from lipsync_core.sync.score import Scorer, Span
 from lipsync_core.sync.syncnet import scorer as scorer_module
 from lipsync_core.sync.syncnet.crops import face_pictures, face_squares
 from lipsync_core.sync.syncnet.network import SyncNet
-from lipsync_core.sync.syncnet.scorer import SyncNetScorer, load_network
+from lipsync_core.sync.syncnet.scorer import FastSyncNetScorer, SyncNetScorer, load_network
 
 DARKNESS, LOUDNESS = (147.0, 12.0), (26.0, 10.6)  # of the demo film: mean and spread
 
@@ -170,3 +170,28 @@ def test_spans_without_evidence_do_not_count(
     nothing = {"seconds": 4.0, "evidence": "no speech"}
     assert scorer.score([good, nothing]) == scorer.score([good])
     assert scorer.score([]).evidence == "nothing measured"
+
+
+def test_every_second_look_tells_nearly_the_same(
+    scorer: SyncNetScorer, demo_material: Material
+) -> None:
+    fast = FastSyncNetScorer(simple_syncnet(DARKNESS, LOUDNESS), device="cpu")
+    span = span_of(demo_material, own_sound(demo_material), 60, 140)
+    [whole], [half] = (one.measure(span, [(60, 140)]) for one in (scorer, fast))
+    assert np.array(half["counts"]) * 2 == pytest.approx(np.array(whole["counts"]), abs=1)
+    exact, estimate = scorer.score([whole]), fast.score([half])
+    assert estimate.offset_frames == pytest.approx(exact.offset_frames, abs=0.4)
+    assert estimate.distance == pytest.approx(exact.distance, rel=0.05)
+    assert estimate.confidence == pytest.approx(exact.confidence, rel=0.15)
+    assert (scorer.remark, fast.remark[:21]) == ("", "by every second look,")
+
+
+def test_who_speaks_agrees_where_the_sound_is_known_to_be(
+    scorer: SyncNetScorer, demo_material: Material
+) -> None:
+    sound = np.roll(own_sound(demo_material), -4 * 640)
+    found = scorer.measure(span_of(demo_material, sound, 60, 140), [(60, 140)])
+    confidence = scorer.score(found).confidence
+    assert scorer.agreement(found, 4.0) == pytest.approx(confidence / 6, rel=0.01)
+    assert scorer.agreement(found, -8.0) < 0.8 * scorer.agreement(found, 4.0)
+    assert scorer.agreement([], 0.0) == 0

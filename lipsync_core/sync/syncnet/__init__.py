@@ -1,0 +1,1 @@
+"""SyncNet: pictures and sound as vectors, and how far apart they are."""
