@@ -2,7 +2,7 @@
 
     job     the whole job at 512x512 and 1080p, with the share of each stage
     memory  peak memory of the job on a film of 1 minute and of 10 minutes
-    scorer  landmark scorer, frames a second, against decoding alone
+    scorer  every scorer from the undecoded file, its memory on ten minutes
     scenes  scene detection against the plain scenedetect command on the same file
     orders  300 paid jobs with the Sync.so emulator against a bare thread pool, and 2,000 at once
     film    a film of 300 segments, each rendered by the emulator for real, with faults
@@ -28,12 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 import flows  # noqa: F401  (its settings must stand before Prefect is imported)
-from lipsync_core.media.audio import ANALYSIS_RATE, lay_track
 from lipsync_core.media.frames import read_frames
 from lipsync_core.media.probe import probe
 from lipsync_core.scan import find_cuts, scan_film
-from lipsync_core.sync.landmark import LandmarkScorer
-from lipsync_core.verify import track_faces
 from tests.benchmarks import films
 from tests.benchmarks.process import bulk, emulator, run
 
@@ -81,24 +78,45 @@ def memory(folder: Path) -> None:
 
 
 def scorer(folder: Path) -> None:
-    """Frames a second of finding faces and of scoring them, against decoding alone."""
-    film = films.talking_film(
-        folder / "scored.mp4", films.loop(folder / "face512.mkv", 512), 512, 512, 18
-    )
+    """Every scorer from the undecoded file, against decoding alone; memory on ten minutes."""
+    film = films.spoken_film(folder / "scored.mp4", films.loop(folder / "face512.mkv", 512), 36)
     info = probe(film)
-    speech = films.long_speech(folder / "scored.wav", 18)
-    track = lay_track(
-        speech, folder / "laid.wav", frames=info.frames, frame_rate=info.frame_rate,
-        sample_rate=ANALYSIS_RATE, mono=True,
-    )  # fmt: skip
-    sound, faces, judge = track.read()[:, 0], track_faces(info), LandmarkScorer()
     decode = _median(lambda: sum(1 for _ in read_frames(info)))
-    find = _median(lambda: track_faces(info))
-    score = _median(lambda: judge.score([judge.compare(faces, info.frame_rate, sound)]))
-    table = Table("step", "frames/s", "times decoding", title="Landmark scorer, 512x512")
-    for name, taken in (("decode alone", decode), ("decode + landmarks", find), ("score", score)):
-        table.add_row(name, f"{info.frames / taken:.0f}", f"{taken / decode:.2f}")
+    table = Table(
+        "scorer", "s a minute of film", "times real time", "share of detection", "times decoding",
+        "offset", "confidence", "distance", title="Scorers, 36 s of 512x512",
+    )  # fmt: skip
+    for name in ("landmark", "syncnet", "syncnet-fast"):
+        told = _scored(name, film, folder)[0]
+        both = told["find_s"] + told["score_s"]
+        offset = told["offset_frames"]
+        table.add_row(
+            name, f"{60 * both / told['film_s']:.1f}", f"{told['film_s'] / both:.2f}",
+            f"{told['find_s'] / both:.0%}", f"{both / decode:.1f}",
+            "-" if offset is None else f"{offset:+.2f}", f"{told['confidence']:.3f}",
+            f"{told['distance']:.3f}",
+        )  # fmt: skip
     console.print(table)
+    sizes = Table("scorer", "1 min: MB", "10 min: MB", "ratio", title="Their memory, 640x360")
+    source = films.loop(folder / "face320.mkv", 320)
+    ten = [films.spoken_film(folder / f"{m}min.mp4", source, 60 * m, 640, 360) for m in (1, 10)]
+    for name, every in (("landmark", None), ("syncnet", 50)):
+        short, long = (_scored(name, one, folder, every)[1] for one in ten)
+        label = name if every is None else f"{name}, one look in {every}"
+        sizes.add_row(label, f"{short:.0f}", f"{long:.0f}", f"{long / short:.2f}")
+    console.print(sizes)
+
+
+def _scored(
+    name: str, film: Path, folder: Path, every: int | None = None
+) -> tuple[dict[str, float], float]:
+    """What a scorer says of a film in a process of its own, and that one's peak memory in MB."""
+    more = () if every is None else (str(every),)
+    taken = run(
+        sys.executable, "-m", "tests.benchmarks.scorers", name, str(film), *more,
+        log=folder / f"{name}.log",
+    )  # fmt: skip
+    return json.loads(taken.output.splitlines()[-1]), taken.peak_mb
 
 
 def scenes(folder: Path) -> None:

@@ -17,6 +17,7 @@ from lipsync_core.demo import film as demo
 from lipsync_core.generators.puppet import PIXEL_FORMAT, render_portrait
 from lipsync_core.media.audio import ANALYSIS_RATE
 from lipsync_core.media.frames import FrameWriter, frame_of, planes_of
+from tests.media_factory import ffmpeg
 
 RATE = Fraction(25)
 LOOP_S = 9
@@ -55,6 +56,21 @@ def talking_film(path: Path, source: Path, width: int, height: int, seconds: flo
             yield frame_of([luma, *chroma], PIXEL_FORMAT)
 
     return _write(path, frames(), width, height, codec="libx264")
+
+
+def spoken_film(path: Path, source: Path, seconds: float, width: int = 0, height: int = 0) -> Path:
+    """The loop with the words it says, on a canvas or as it is."""
+    with av.open(str(source)) as container:
+        side = container.streams.video[0].width
+    silent = talking_film(
+        path.with_suffix(".silent.mp4"), source, width or side, height or side, seconds
+    )
+    words, _ = soundfile.read(Path(demo.__file__).with_name("speech_a.wav"), dtype="float32")
+    once = np.resize(words[: LOOP_S * ANALYSIS_RATE], LOOP_S * ANALYSIS_RATE)
+    sound = path.with_suffix(".wav")
+    soundfile.write(sound, np.resize(once, round(seconds * ANALYSIS_RATE)), ANALYSIS_RATE)
+    ffmpeg("-i", silent, "-i", sound, "-c:v", "copy", "-c:a", "aac", path)
+    return path
 
 
 def numbered(path: Path) -> Path:
