@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from media_factory import bursts, decoded_sound, ffmpeg, make_film, picture_packets, write_sound
+from numpy.typing import NDArray
 
 from lipsync_core.demo.film import DemoFilm
 from lipsync_core.material import Material, own_sound
@@ -125,7 +126,18 @@ def test_sound_seconds_away_is_found_and_put_back(talking: Make, tmp_path: Path)
     assert picture_packets(tmp_path / "out.mkv") == picture_packets(film.path)
 
 
-@pytest.mark.parametrize("heard", ["nothing", "noise", "other words", "a face is missing"])
+def music(seconds: float) -> NDArray[np.float32]:
+    """Two chords in turn, a plucked melody over them and a beat, (samples, 1) at 48 kHz."""
+    time = np.arange(round(seconds * 48_000)) / 48_000
+    chord = np.where((time // 2) % 2 == 0, 220.0, 174.6)
+    pad = sum(np.sin(2 * np.pi * np.cumsum(chord * ratio) / 48_000) for ratio in (1, 1.26, 1.5))
+    tune = 440 * 2 ** (np.array([0, 4, 7, 12, 11, 7, 4, 2])[(time // 0.25).astype(int) % 8] / 12)
+    plucked = np.sin(2 * np.pi * np.cumsum(tune) / 48_000) * np.exp(-8 * (time % 0.25))
+    beat = np.random.default_rng(2).standard_normal(len(time)) * np.exp(-40 * (time % 0.5))
+    return (0.1 * pad + 0.3 * plucked + 0.2 * beat).astype(np.float32)[:, None]
+
+
+@pytest.mark.parametrize("heard", ["nothing", "noise", "music", "other words", "a face is missing"])
 def test_without_evidence_nothing_is_written(
     heard: str, talking: Make, demo_film: DemoFilm, tmp_path: Path
 ) -> None:
@@ -134,8 +146,8 @@ def test_without_evidence_nothing_is_written(
     else:
         sound = demo_film.speech
         if heard != "other words":
-            level = 0 if heard == "nothing" else 1
-            sound = write_sound(tmp_path / "s.wav", level * bursts(6, 48_000), 48_000)
+            made = music(6) if heard == "music" else bursts(6, 48_000) * (heard == "noise")
+            sound = write_sound(tmp_path / "s.wav", made, 48_000)
         film = tmp_path / "film.mkv"
         ffmpeg(
             "-i", talking("mkv", "25", "libx264", "flac").path, "-i", sound, "-map", "0:v",
