@@ -46,4 +46,6 @@ def test_a_rapper_in_profile_among_shots_of_an_audience_gives_no_evidence(
     found = scored(real_media / "hamilton_cuts.mp4", tmp_path)
     assert (found.offset_frames, found.in_sync) == (None, False)
     assert found.verdict.startswith("no evidence")
-    assert {track.first_frame in (0, 20, 82, 211) for track in found.tracks} == {True}
+    shots = [(0, 20), (20, 82), (82, 211), (211, 275)]
+    for track in found.tracks:  # none goes on over a cut
+        assert any(a <= track.first_frame < track.last_frame <= b for a, b in shots)
