@@ -30,10 +30,10 @@ MOMENTS = (
     ("looking for scenes", 0.5),
     ("looking for scenes", 2.0),
     ("planning", 0.3),
+    ("rendering", 0.5),
     ("rendering", 1.0),
+    ("rendering", 1.5),
     ("rendering", 2.0),
-    ("rendering", 3.0),
-    ("rendering", 4.0),
     ("joining", 0.7),
     ("checking", 0.3),
 )
@@ -56,7 +56,8 @@ def run_and_kill(command: Command, arguments: list[str | Path], stage: str, dela
         wait_for_stage(process, stage)
         time.sleep(delay_s)
         at_work = process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+        if at_work:
+            os.killpg(process.pid, signal.SIGKILL)
     finally:
         end(process)
     return at_work
