@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from flows.engine import Engine
-from lipsync_core.report.summary import SegmentSummary, Verdict
+from lipsync_core.report.summary import Candidate, SegmentSummary, Verdict
 from lipsync_core.sync.verdict import Judgement
 from lipsync_core.timeline import sample_of_frame
 from tasks.values import (
@@ -25,7 +25,8 @@ class Attempt:
     """One segment: what was asked, what came of it.
 
     ``is_open`` says that its job elsewhere has not ended yet; ``instead_of`` is the attempt that a
-    fallback takes the place of.
+    fallback takes the place of; ``candidates`` are the attempts, itself among them, that it was
+    chosen from.
     """
 
     segment: PlannedSegment
@@ -39,6 +40,15 @@ class Attempt:
     may_be_resubmitted: bool = False
     is_open: bool = False
     instead_of: Attempt | None = None
+    candidates: list[Attempt] = field(default_factory=list)
+
+    @property
+    def merit(self) -> tuple[bool, bool, float]:
+        """What makes one attempt at a segment better than another, by measurement."""
+        found = self.judgement
+        if found is None:
+            return False, False, 0.0
+        return found.passes, found.score.offset_frames is not None, found.score.confidence
 
 
 @dataclass
@@ -80,6 +90,17 @@ def newest(attempts: list[Attempt], later: list[Attempt]) -> list[Attempt]:
     return [by_index.get(attempt.segment.index, attempt) for attempt in attempts]
 
 
+def best_of(entries: list[list[Attempt]]) -> list[Attempt]:
+    """Of several engines' attempts at the same segments the better one of each; of equally good
+    ones the earlier engine's."""
+    chosen = []
+    for candidates in zip(*entries, strict=True):
+        best = max(candidates, key=lambda attempt: attempt.merit)
+        best.candidates = list(candidates) if len(candidates) > 1 else []
+        chosen.append(best)
+    return chosen
+
+
 def collected(planned: Plan, attempts: list[Attempt]) -> RenderedFilm:
     """The whole film, segment by segment, from the attempts that count."""
     film = RenderedFilm()
@@ -108,13 +129,28 @@ def _shot(planned: Plan, segment: PlannedSegment, frames: int) -> tuple[int, int
     return first, last
 
 
+def _as_candidate(attempt: Attempt, chosen: bool) -> Candidate:
+    found = attempt.judgement
+    return Candidate(
+        generator=attempt.job.generator, chosen=chosen,
+        passes=found is not None and found.passes,
+        offset_frames=found.score.offset_frames if found else None,
+        confidence=found.score.confidence if found else None,
+        reason=found.reason if found else attempt.error,
+        file=attempt.rendered.file.uri if attempt.rendered else None,
+    )  # fmt: skip
+
+
 def _tell(summary: SegmentSummary, attempt: Attempt) -> None:
     summary.generator = attempt.job.generator
     summary.attempts = attempt.job.attempt
     summary.reused = attempt.reused
     summary.cost_usd = attempt.cost_usd
-    if attempt.rendered is not None and not attempt.reused:
-        summary.seconds = attempt.rendered.seconds
+    summary.candidates = [_as_candidate(one, one is attempt) for one in attempt.candidates]
+    if attempt.rendered is not None:
+        summary.remarks = attempt.rendered.remarks
+        if not attempt.reused:
+            summary.seconds = attempt.rendered.seconds
     if attempt.judgement is None:
         summary.verdict = Verdict.REVIEW
         kept = attempt.rendered is None

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lipsync_core.errors import InputError
-from lipsync_core.generators import HEARING_S, load_generator
+from lipsync_core.generators import load_generator
+from lipsync_core.generators.contest import Contest
 from lipsync_core.jobs.budget import Price, price_of
 from lipsync_core.jobs.remote import RemoteEngine
 
@@ -17,7 +17,8 @@ class Engine:
     """A generator as a run uses it.
 
     ``hears_s`` is how much speech on either side of a segment may change its picture; ``remote``
-    is the engine elsewhere, where it is one.
+    is the engine elsewhere, where it is one; ``rivals`` are the engines it stands for, where it
+    stands for several. ``remarks`` are to be said before it is used.
     """
 
     name: str
@@ -25,7 +26,9 @@ class Engine:
     options: dict[str, Any]
     price: Price
     hears_s: float
-    remote: RemoteEngine | None
+    remote: RemoteEngine | None = None
+    rivals: tuple[Engine, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def objection(self, width: int, height: int) -> str:
         """Why the engine would refuse every film of this size, in words; nothing if it would not.
@@ -40,12 +43,16 @@ class Engine:
 
         Raises:
             InputError: there is none, or it does not know such options.
+            MissingWeights: its checkpoint is not on this machine.
         """
         found = load_generator(name)
         if isinstance(found, RemoteEngine):
             checked = found.checked(options)
             price = price_of(found.name, found.price_of(checked))
             return cls(found.name, found.version, checked, price, 0.0, found)
-        if options:
-            raise InputError(f"{name} has no options: leave out {', '.join(sorted(options))}")
-        return cls(found.name, found.version, {}, Price(), HEARING_S, None)
+        if isinstance(found, Contest):
+            rivals = tuple(cls.chosen(rival, options) for rival in found.rivals)
+            remarks = tuple(remark for rival in rivals for remark in rival.remarks)
+            return cls(found.name, 1, {}, Price(), 0.0, rivals=rivals, remarks=remarks)
+        checked, remarks = found.checked(options), tuple(filter(None, [found.remark]))
+        return cls(found.name, found.version, checked, Price(), found.hears_s, remarks=remarks)

@@ -45,6 +45,7 @@ class FilmOutcome:
     source_score: dict[str, object] | None = None
     film_score: dict[str, object] | None = None
     stage_seconds: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @flow(name="film", flow_run_name="{name}", persist_result=False)
@@ -76,6 +77,9 @@ def dub_film(
     if request.dry_run:
         return outcome
 
+    outcome.notes = request.engine.remarks
+    for remark in outcome.notes:
+        progress.say(f"{name}: {remark}")
     rendered = render_segments(film, speech, planned, request)
     outcome.segments, outcome.openings = rendered.summaries, rendered.openings
     outcome.to_resubmit = rendered.to_resubmit

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from prefect import unmapped
 from prefect.futures import PrefectFuture
 
-from flows.attempts import Attempt, RenderedFilm, collected, first_attempts, newest
+from flows.attempts import Attempt, RenderedFilm, best_of, collected, first_attempts, newest
 from flows.elsewhere import render_elsewhere
 from flows.engine import Engine
 from flows.progress import progress
@@ -30,17 +30,26 @@ def render_segments(
     Raises:
         RenderFailed: more segments failed than the request allows.
     """
-    engine, scorer = request.engine, load_scorer(request.scorer)
+    engine = request.engine
+    request.check_redone([segment.index for segment in planned.to_render])
+    entries = [
+        _attempted(rival, film, speech, planned, request) for rival in engine.rivals or (engine,)
+    ]
+    attempts = best_of(entries)
+    _give_up_beyond(request, attempts)
+    return collected(planned, attempts)
+
+
+def _attempted(
+    engine: Engine, film: ScannedFilm, speech: Speech, planned: Plan, request: BulkRequest
+) -> list[Attempt]:
+    """What one engine makes of every segment."""
+    scorer = load_scorer(request.scorer)
     attempts = first_attempts(film, speech, planned, engine, request.store_root)
-    request.check_redone([attempt.segment.index for attempt in attempts])
     _render_and_look(attempts, "render", engine, scorer, speech, request)
     _judge(attempts, attempts, scorer)
     if engine.remote is not None:  # to shift a mouth there would mean to pay for it again
-        attempts = _fallen_back(attempts, film, speech, planned, request)
-    _give_up_beyond(request, attempts)
-    if engine.remote is not None:
-        return collected(planned, attempts)
-
+        return _fallen_back(attempts, film, speech, planned, request)
     repairs = [
         Attempt(a.segment, a.job.model_copy(
             update={"shift_ms": a.judgement.repair_ms, "attempt": 2}
@@ -51,7 +60,7 @@ def render_segments(
     _render_and_look(repairs, "repair", engine, scorer, speech, request)
     _judge(repairs, newest(attempts, repairs), scorer)
     good = [repair for repair in repairs if repair.judgement and repair.judgement.passes]
-    return collected(planned, newest(attempts, good))
+    return newest(attempts, good)
 
 
 def _fallen_back(
@@ -95,7 +104,8 @@ def _render_and_look(
 ) -> None:
     if not attempts:
         return
-    where = "" if engine.remote is None and stage != "fall back" else f" by {engine.name}"
+    named = engine.remote is not None or stage == "fall back" or request.engine.rivals
+    where = f" by {engine.name}" if named else ""
     doing = "taking out offsets" if stage == "repair" else "rendering mouths"
     progress.stage(stage, doing + where, of=len(attempts), unit="segments")
     if engine.remote is not None:

@@ -5,6 +5,7 @@
     ├── MissingWeights        a checkpoint is not on this machine; exit code 2
     ├── TimelineBroken        a frame count, sound lag or picture check did not hold
     ├── RenderFailed          an engine could not render a segment
+    ├── OutOfMemory           not even the smallest batch fits; never by a lower resolution
     ├── StorageError          bytes could not be written (disk full, no permission)
     ├── RemoteRefused         an engine elsewhere said no for good; never retried
     │   └── KeyTaken          … since the order's key was used for another request before
@@ -55,6 +56,10 @@ class RenderFailed(LipsyncError):
     """An engine could not render a segment."""
 
     retryable = True
+
+
+class OutOfMemory(LipsyncError):
+    """The memory of the machine or of its card does not suffice, even for one picture at a time."""
 
 
 class StorageError(LipsyncError):

@@ -76,7 +76,7 @@ def _cost_usd(outcome: Any) -> float:
 
 def _summary(outcome: Any, out: Path) -> FilmSummary:
     folder = out / outcome.name
-    notes = [*outcome.film.notes]
+    notes = [*outcome.film.notes, *outcome.notes]
     if outcome.speech.note:
         notes.append(outcome.speech.note)
     if outcome.plan.voice_method != "silero":

@@ -221,13 +221,15 @@ class Returned(BaseModel, frozen=True):
 
 
 class Rendered(BaseModel, frozen=True):
-    """A rendered segment; ``seconds`` is how long the rendering took."""
+    """A rendered segment; ``seconds`` is how long the rendering took, ``remarks`` what the engine
+    had to say."""
 
     file: MediaRef
     first_frame: int
     last_frame: int
     box: tuple[int, int, int, int]
     seconds: float
+    remarks: tuple[str, ...] = ()
 
     def clip(self, store: LocalStore) -> Clip:
         """The clip itself."""

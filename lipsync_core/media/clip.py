@@ -42,13 +42,15 @@ class Clip:
     """Frames [first_frame, last_frame) of a film as an engine rendered them.
 
     ``path`` is a video of exactly those frames in the film's pixel format, holding only what lies
-    in ``box`` (the whole picture where ``box`` covers it).
+    in ``box`` (the whole picture where ``box`` covers it). ``remarks`` are what the engine has to
+    say about it.
     """
 
     path: Path
     first_frame: int
     last_frame: int
     box: Box
+    remarks: tuple[str, ...] = ()
 
 
 def cropped(frame: av.VideoFrame, box: Box) -> av.VideoFrame:

@@ -175,26 +175,45 @@ def rgb_of(
 def bgr_square(
     frame: av.VideoFrame, left: float, top: float, side: float, size: int, *, beyond: int
 ) -> NDArray[np.uint8]:
-    """A square of the frame scaled to (size, size, 3) by linear interpolation: blue, green, red.
+    """A square of the frame scaled to (size, size, 3); see :func:`bgr_part`."""
+    return bgr_part(frame, (left, top, side, side), (size, size), beyond=beyond)
 
-    ``left``, ``top`` and ``side`` are in pixels and need not be whole. What lies beyond the picture
-    is grey of the value ``beyond``.
+
+def bgr_part(
+    frame: av.VideoFrame, box: tuple[float, float, float, float], size: tuple[int, int], *,
+    beyond: int = 0,
+) -> NDArray[np.uint8]:  # fmt: skip
+    """A part of the frame scaled by linear interpolation: (rows, columns, 3), blue, green, red.
+
+    ``box`` is left, top, width and height in pixels, which need not be whole, ``size`` columns and
+    rows. What lies beyond the picture is grey of the value ``beyond``.
     """
     across, down = chroma_steps(frame.format.name)
     is_full = frame.color_range == _FULL_RANGE
     deep = "10le" in frame.format.name
     grey = (beyond if is_full else 16 + beyond * 219 / 255, 128, 128)
+    corner, pixel = np.array(box[:2]), np.array(box[2:]) / size
     planes: list[Plane] = []
     for plane, level in zip(planes_of(frame), grey, strict=True):
         steps = np.array([across, down]) if planes else np.ones(2)
-        scale = side / size / steps
-        # the middle of a pixel of the square ↔ the middle of the place it covers in the plane
-        start = (np.array([left, top]) + side / size / 2) / steps - 0.5
+        scale = pixel / steps
+        # the middle of a pixel of the part ↔ the middle of the place it covers in the plane
+        start = (corner + pixel / 2) / steps - 0.5
         planes.append(cv2.warpAffine(
-            plane, np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]]), (size, size),
+            plane, np.array([[scale[0], 0, start[0]], [0, scale[1], start[1]]]), size,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=level * (4 if deep else 1),
         ))  # fmt: skip
     return _coloured(planes, frame, "bgr24")
+
+
+def uncoloured(bgr: NDArray[Any], like: av.VideoFrame) -> list[NDArray[np.float32]]:
+    """The Y, U and V planes of a picture, (rows, columns, 3) of blue, green and red in 0…255, by
+    the matrix, range and depth of another frame; all of its size, not yet whole numbers."""
+    is_full = like.color_range == _FULL_RANGE
+    coloured = _rgb_matrix(like.colorspace, is_full, 2 if "10le" in like.format.name else 0)
+    back = np.linalg.inv(coloured[::-1, :3])
+    matrix = np.column_stack([back, -back @ coloured[::-1, 3]])
+    return list(cv2.split(cv2.transform(bgr.astype(np.float32), matrix)))
 
 
 def _coloured(planes: list[Plane], frame: av.VideoFrame, order: str) -> NDArray[np.uint8]:

@@ -26,11 +26,24 @@ class Verdict(StrEnum):
     REVIEW = "review"
 
 
+class Candidate(BaseModel):
+    """What one of several engines made of a segment; ``file`` is its clip in the store."""
+
+    generator: str
+    chosen: bool
+    passes: bool
+    offset_frames: float | None
+    confidence: float | None
+    reason: str
+    file: str | None
+
+
 class SegmentSummary(BaseModel):
     """One segment: frames [first_frame, last_frame), what was done to it and how it scored.
 
     ``offset_frames`` counts frames of 1/25 s, positive = the sound is early; it and the
-    confidences are ``None`` where there is no evidence, and ``reason`` then says why.
+    confidences are ``None`` where there is no evidence, and ``reason`` then says why. ``remarks``
+    are what the engine had to say; ``candidates`` are given where several engines tried.
     """
 
     index: int
@@ -47,6 +60,8 @@ class SegmentSummary(BaseModel):
     seconds: float = Field(0.0, description="how long the rendering took; 0 when reused")
     cost_usd: float = 0.0
     reason: str = ""
+    remarks: tuple[str, ...] = ()
+    candidates: list[Candidate] = []
 
 
 class TimelineChecks(BaseModel):

@@ -47,7 +47,7 @@ def finding(known: Checkpoint, path: Path | None = None) -> Finding:
 def _compared(known: Checkpoint, path: Path, sha256: str) -> tuple[Standing, str]:
     if known.sha256 == sha256:
         return Standing.PUBLISHED, "the published file"
-    if wrong := what_it_is(path):
+    if wrong := what_it_is(path, scripted=known.scripted):
         return Standing.OTHER, f"not {known.file} but {wrong}"
     size = path.stat().st_size
     if known.size is not None and size != known.size:
@@ -57,5 +57,11 @@ def _compared(known: Checkpoint, path: Path, sha256: str) -> tuple[Standing, str
         return (
             Standing.OTHER,
             f"another file: sha256 {sha256[:12]}… not {known.sha256[:12]}…",
+        )
+    if known.sha256:
+        return (
+            Standing.UNKNOWN,
+            f"not the file whose fingerprint is stated ({known.sha256[:12]}…); it may be another "
+            "form of it",
         )
     return Standing.UNKNOWN, "nobody states a fingerprint to compare with"

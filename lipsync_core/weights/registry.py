@@ -15,7 +15,8 @@ class Checkpoint:
 
     ``url`` is empty where its authors give no direct address; ``page`` then says where to look.
     ``size`` (bytes) and ``sha256`` are empty where nobody states them. A fingerprint that several
-    public repositories agree on is ``certain``: another file is not this checkpoint.
+    public repositories agree on is ``certain``: another file is not this checkpoint. One that is
+    ``scripted`` is also published as a TorchScript program.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Checkpoint:
     size: int | None = None
     sha256: str = ""
     certain: bool = False
+    scripted: bool = False
 
 
 CHECKPOINTS = (
@@ -39,12 +41,12 @@ CHECKPOINTS = (
     ),
     Checkpoint(
         name="wav2lip", file="wav2lip.pth", page="https://github.com/Rudrabha/Wav2Lip",
-        licence="research and personal use only, nothing commercial",
+        licence="research and personal use only, nothing commercial", scripted=True,
     ),
     Checkpoint(
         name="wav2lip-gan", file="wav2lip_gan.pth", page="https://github.com/Rudrabha/Wav2Lip",
-        licence="research and personal use only, nothing commercial",
-        sha256="ca9ab7b7b812c0e80a6e70a5977c545a1e8a365a6c49d5e533023c034d7ac3d8", certain=True,
+        licence="research and personal use only, nothing commercial", scripted=True,
+        sha256="ca9ab7b7b812c0e80a6e70a5977c545a1e8a365a6c49d5e533023c034d7ac3d8",
     ),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from lipsync_core.errors import InputError
+from lipsync_core.weights.torchscript import scripted_tensors
 
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # how torch.save began before version 1.6
 _COUNTERS = "num_batches_tracked"  # written by later versions only, and of no use in evaluation
@@ -30,8 +31,11 @@ _KNOWN_BY = {
 }
 
 
-def what_it_is(path: Path) -> str:
-    """Why a file cannot be a checkpoint of tensors, or nothing if it may be one."""
+def what_it_is(path: Path, *, scripted: bool = False) -> str:
+    """Why a file cannot be a checkpoint of tensors, or nothing if it may be one.
+
+    ``scripted``: a TorchScript program may be one, too, for the tensors in it.
+    """
     with path.open("rb") as file:
         head = file.read(512)
     if not head:
@@ -42,32 +46,39 @@ def what_it_is(path: Path) -> str:
     if start.startswith(b"version https://git-lfs"):
         return "a pointer of Git LFS and not the file itself"
     if head.startswith(b"PK"):
-        return _what_archive(path)
+        return _what_archive(path, scripted)
     if head.startswith(_LEGACY) or _LEGACY.startswith(head):
         return ""
     return "no file of PyTorch"
 
 
-def _what_archive(path: Path) -> str:
+def _what_archive(path: Path, scripted: bool) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             inside = [name.partition("/")[2] for name in archive.namelist()]
     except zipfile.BadZipFile:
         return "cut short"
-    if any(name.startswith("code/") for name in inside):
+    if _is_program(inside) and not scripted:
         return "a TorchScript program"
     return "" if "data.pkl" in inside else "an archive of other things"
 
 
-def read_tensors(path: Path, wanted: Mapping[str, torch.Size], network: str) -> dict[str, Tensor]:
+def _is_program(inside: Iterable[str]) -> bool:
+    return any(name.startswith("code/") for name in inside)
+
+
+def read_tensors(
+    path: Path, wanted: Mapping[str, torch.Size], network: str, *, scripted: bool = False
+) -> dict[str, Tensor]:
     """The tensors of a checkpoint, by the names and shapes that ``network`` has.
 
-    They may stand in the file under ``state_dict`` and with ``module.`` before every name.
+    They may stand in the file under ``state_dict`` and with ``module.`` before every name; where
+    ``scripted`` is allowed, the file may be a TorchScript program, of which nothing is run.
 
     Raises:
         InputError: the file is something else, damaged, or of another network.
     """
-    found = _unwrapped(_loaded(path, network), path, network)
+    found = _unwrapped(_loaded(path, network, scripted), path, network)
     needed = {name: shape for name, shape in wanted.items() if not name.endswith(_COUNTERS)}
     missing = needed.keys() - found.keys()
     strange = found.keys() - wanted.keys()
@@ -89,16 +100,23 @@ def read_tensors(path: Path, wanted: Mapping[str, torch.Size], network: str) -> 
     return found
 
 
-def _loaded(path: Path, network: str) -> Any:
-    if wrong := what_it_is(path):
+def _loaded(path: Path, network: str, scripted: bool) -> Any:
+    if wrong := what_it_is(path, scripted=scripted):
         raise _refused(path, wrong, network)
+    archived = zipfile.is_zipfile(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        if archived:
+            with zipfile.ZipFile(path) as archive:
+                program = _is_program(n.partition("/")[2] for n in archive.namelist())
+            if program:
+                return scripted_tensors(path)
+        # mapped, since of a file with an optimiser's numbers two thirds are never looked at
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=archived)
     except pickle.UnpicklingError as error:
         raise _refused(path, "more than tensors (program code, which is not run)", network) from (
             error
         )
-    except (RuntimeError, EOFError, ValueError, OSError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise _refused(path, "damaged or cut short", network) from error
 
 

@@ -8,8 +8,10 @@ the film: no key, no GPU, no checkpoint.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ from scipy.ndimage import gaussian_filter1d
 from lipsync_core.errors import RenderFailed
 from lipsync_core.faces.landmarks import FACE_OVAL, FaceTrack
 from lipsync_core.faces.mouth import eye_distance
+from lipsync_core.generators import no_options
 from lipsync_core.generators.rewrite.compose import composed
 from lipsync_core.generators.rewrite.spool import FrameSpool
 from lipsync_core.generators.rewrite.targets import wanted_shapes
@@ -41,10 +44,17 @@ class Rewrite:
 
     name: str = "rewrite"
     version: int = 2
+    hears_s: float = 15.0
+    remark: str = ""
+
+    def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """There are none."""
+        return no_options(self.name, options)
 
     def render(
-        self, material: Material, segment: Segment, speech: Track, out: Path, *, shift_ms: float = 0
-    ) -> Clip:
+        self, material: Material, segment: Segment, speech: Track, out: Path, *,
+        shift_ms: float = 0, options: Mapping[str, Any] | None = None,
+    ) -> Clip:  # fmt: skip
         """Render one segment; see :class:`lipsync_core.generators.Generator`."""
         info = material.info
         first, last = _window(material.shot_of(segment), segment)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_core.errors import InputError
+from lipsync_core.generators import no_options
 from lipsync_core.generators.rewrite import Rewrite
 from lipsync_core.media.clip import Clip
 from lipsync_core.timeline import Segment
@@ -17,6 +18,12 @@ class Counted:
 
     name = "counted"
     version = 1
+    hears_s = 15.0
+    remark = ""
+
+    def checked(self, options: Any) -> dict[str, Any]:
+        """There are none."""
+        return no_options(self.name, options)
 
     def render(self, material: Any, segment: Segment, *rest: Any, **options: Any) -> Clip:
         """Render as ``rewrite`` does."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,3 +123,41 @@ def test_a_bare_pickle_is_no_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "small.pth"
     path.write_bytes(pickle.dumps({"a": Harmful()}))
     assert "no file of PyTorch" in refusal(path)
+
+
+def test_of_a_torchscript_program_only_the_tensors_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is allowed at all: none of its program is loaded, let alone run."""
+    path = tmp_path / "small.pt"
+    path.write_bytes(scripted())
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("the program was loaded"))
+    found = read_tensors(path, WANTED, "Small", scripted=True)
+    assert found.keys() == WANTED.keys()
+    for name, tensor in found.items():
+        assert (tensor.shape, tensor.dtype) == (TENSORS[name].shape, TENSORS[name].dtype)
+    assert torch.equal(found["norm.running_var"], torch.ones(8))
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [(lambda table: pickle.dumps({"a": Harmful()}), "more than tensors (program code, which is no"),
+     (lambda table: table[: len(table) // 2], "damaged or cut short"),
+     (lambda table: pickle.dumps([1, 2]), "of another network: 6 tensors are missing")],
+)  # fmt: skip
+def test_a_torchscript_program_that_is_no_network_is_refused(
+    damage: Callable[[bytes], bytes], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "small.pt"
+    with (
+        zipfile.ZipFile(io.BytesIO(scripted())) as whole,
+        zipfile.ZipFile(path, "w") as damaged,
+    ):
+        for name in whole.namelist():
+            content = whole.read(name)
+            damaged.writestr(name, damage(content) if name.endswith("/data.pkl") else content)
+    with pytest.raises(InputError) as refused:
+        read_tensors(path, WANTED, "Small", scripted=True)
+    assert told in str(refused.value)
+    assert not (tmp_path / "harm-was-done").exists()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from media_factory import write_sound
 
-from lipsync_core.generators import HEARING_S
+from lipsync_core.generators.rewrite import Rewrite
 from lipsync_core.generators.rewrite.targets import wanted_shapes
 from lipsync_core.generators.rewrite.units import Units, units_of
 from lipsync_core.material import Material
@@ -79,7 +79,7 @@ def test_words_farther_away_than_an_engine_hears_change_nothing(
 ) -> None:
     long = replace(demo_material, info=replace(demo_material.info, frames=1000))
     words = np.tile(demo_speech.read()[:, 0], 6)[: 40 * demo_speech.sample_rate]
-    frames, edge = np.arange(400, 500), round((20 + HEARING_S) * demo_speech.sample_rate)
+    frames, edge = np.arange(400, 500), round((20 + Rewrite().hears_s) * demo_speech.sample_rate)
     edited = words.copy()
     edited[edge:] = edited[edge:][::-1]
     edited[: demo_speech.sample_rate] = 0
