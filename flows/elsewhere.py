@@ -24,6 +24,7 @@ from lipsync_core.jobs.ledger import OPEN, Ledger
 from lipsync_core.sync.score import Scorer
 from tasks.conform import conform
 from tasks.cut_out import cut_out
+from tasks.enhance import enhance
 from tasks.order import has_failed, last_entry, latest_attempt, order
 from tasks.upload import upload
 from tasks.values import SegmentJob, Speech, ledger_of
@@ -109,6 +110,8 @@ async def _one(
         attempt.cost_usd = returned.cost_usd
         attempt.reused = state.name == "Cached" or not returned.placed_now
         attempt.rendered = await here(conform, job, returned)
+        if request.enhance:
+            attempt.rendered = await here(enhance, job, attempt.rendered, request.enhance)
         attempt.looked = await here(verify, job, attempt.rendered, scorer.name, scorer.version)
     except Exception as error:
         attempt.error = told(error)

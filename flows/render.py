@@ -16,6 +16,7 @@ from lipsync_core.errors import RenderFailed, told
 from lipsync_core.sync import load_scorer
 from lipsync_core.sync.score import Scorer
 from lipsync_core.sync.verdict import Moved, judge
+from tasks.enhance import enhance
 from tasks.generate import generate
 from tasks.values import Plan, ScannedFilm, Speech
 from tasks.verify import verify
@@ -111,18 +112,20 @@ def _render_and_look(
     if engine.remote is not None:
         render_elsewhere(attempts, speech, engine, scorer, request)
     else:
-        _render_here(attempts, scorer, request.store_root)
+        _render_here(attempts, scorer, request.store_root, request.enhance)
 
 
-def _render_here(attempts: list[Attempt], scorer: Scorer, store: str) -> None:
-    jobs = [attempt.job for attempt in attempts]
-    renderings = generate.map(jobs, store=unmapped(store))
-    looks = verify.map(
-        jobs, renderings, unmapped(scorer.name), unmapped(scorer.version), store=unmapped(store)
-    )
-    for attempt, rendering, look in zip(attempts, renderings, looks, strict=True):
-        attempt.rendered, attempt.error = _outcome(rendering)
-        attempt.reused = rendering.state.name == "Cached"
+def _render_here(attempts: list[Attempt], scorer: Scorer, store: str, finish: str | None) -> None:
+    jobs, at = [attempt.job for attempt in attempts], unmapped(store)
+    generated = generate.map(jobs, store=at)
+    finished = enhance.map(jobs, generated, unmapped(finish), store=at) if finish else generated
+    looks = verify.map(jobs, finished, unmapped(scorer.name), unmapped(scorer.version), store=at)
+    for attempt, *steps, look in zip(attempts, generated, finished, looks, strict=True):
+        for step in steps:
+            attempt.rendered, attempt.error = _outcome(step)
+            attempt.reused = step.state.name == "Cached"
+            if attempt.error:
+                break
         if attempt.rendered is not None:
             attempt.looked, attempt.error = _outcome(look)
         progress.advance()

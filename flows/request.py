@@ -21,6 +21,7 @@ from flows.engine import Engine
 from flows.numbers import numbers_in
 from lipsync_core import generators, sync
 from lipsync_core.errors import InputError, writing
+from lipsync_core.finish import load_finish
 from lipsync_core.jobs.manifest import Pair, Source, read_manifest, source_of
 from lipsync_core.media.probe import probe, probe_audio
 from lipsync_core.media.scenes import read_cuts
@@ -83,6 +84,11 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
     options: str | None = Field(
         None, title="Engine options",
         description="options of the engine, if it has some: model=lipsync-2-pro temperature=0.3",
+    )  # fmt: skip
+    enhance: str | None = Field(
+        None, title="Finish",
+        description="what is put over a rendered mouth: match (colour, sharpness and grain of the "
+        "face round it), or the file of an ONNX face-restoration model [nothing]",
     )  # fmt: skip
     fallback: str | None = Field(
         None, title="Fallback",
@@ -331,6 +337,8 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
             RemoteUnavailable: the bucket does not answer now.
         """
         redone = self.redone
+        if self.enhance:
+            load_finish(self.enhance)
         if Engine.chosen(self.generator, {}).remote is None:
             unused: dict[str, object] = {
                 "redo": redone, "upload": self.upload, "fallback": self.fallback,

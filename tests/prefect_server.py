@@ -94,7 +94,8 @@ def running_server() -> PrefectServer:
 def deployed_bulk() -> dict[str, Any]:
     """The deployment ``bulk/bulk`` as the server knows it after ``prefect deploy --all``."""
     server = running_server()
-    server.prefect("work-pool", "create", "lipsync", "--type", "process")
+    for pool in ("lipsync", "lipsync-gpu"):
+        server.prefect("work-pool", "create", pool, "--type", "process")
     server.prefect("--no-prompt", "deploy", "--all")
     found: dict[str, Any] = server.get("deployments/name/bulk/bulk")
     return found

@@ -46,6 +46,16 @@ class TestTheDeployment:
             assert f"**{word}**" in deployment["description"]
 
 
+    def test_is_there_once_more_for_machines_with_a_card(
+        self, server: PrefectServer, deployment: dict[str, Any]
+    ) -> None:
+        other = server.get("deployments/name/bulk/bulk-gpu")
+        assert (deployment["work_pool_name"], other["work_pool_name"]) == ("lipsync", "lipsync-gpu")
+        assert other["schedules"] == []
+        for same in ("entrypoint", "pull_steps", "parameter_openapi_schema", "job_variables"):
+            assert other[same] == deployment[same]
+
+
 class TestTheServerRefuses:
     @pytest.mark.parametrize(
         ("request_", "said"),

@@ -1,9 +1,10 @@
-"""Measure the main job: python -m tests.benchmarks [job] [memory] [scorer] [scenes] [orders] [film]
+"""Measure the main job: python -m tests.benchmarks [job] [memory] [scorer] [scenes] [wav2lip] …
 
     job     the whole job at 512x512 and 1080p, with the share of each stage
     memory  peak memory of the job on a film of 1 minute and of 10 minutes
     scorer  every scorer from the undecoded file, its memory on ten minutes
     scenes  scene detection against the plain scenedetect command on the same file
+    wav2lip the network alone and from film to clip against its ordinary use; memory on ten minutes
     orders  300 paid jobs with the Sync.so emulator against a bare thread pool, and 2,000 at once
     film    a film of 300 segments, each rendered by the emulator for real, with faults
 
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from rich.console import Console
@@ -144,6 +146,42 @@ def scenes(folder: Path) -> None:
     console.print(table)
 
 
+def wav2lip(folder: Path) -> None:
+    """Frames a second of Wav2Lip, and its memory where the whole film is one segment."""
+    source = films.loop(folder / "face512.mkv", 512)
+    film = films.spoken_film(folder / "film.mp4", source, 8)
+    told, _ = _wav2lip("speed", film, films.long_speech(folder / "speech.wav", 8), folder)
+    table = Table(
+        "way", "network: frames/s", "ratio", "film to clip: frames/s", "ratio", "device waits",
+        "error of 255: most, mean", title=f"Wav2Lip on {told['device']}, 8 s of 512x512",
+    )  # fmt: skip
+    first = told["ways"]["ordinary"]
+    for name, way in told["ways"].items():
+        most, mean = way["error"]
+        table.add_row(
+            name, f"{way['network']:.1f}", f"{way['network'] / first['network']:.2f}",
+            f"{way['whole']:.1f}", f"{way['whole'] / first['whole']:.2f}", f"{way['waits']:.0%}",
+            f"{most:.0f}, {mean:.3f}",
+        )  # fmt: skip
+    console.print(table)
+    sizes = Table("film", "peak MB", "ratio", title="Its memory, one segment, 640x360")
+    small, peaks = films.loop(folder / "face320.mkv", 320), []
+    for minutes in (1, 10):
+        film = films.spoken_film(folder / f"{minutes}min.mp4", small, 60 * minutes, 640, 360)
+        speech = films.long_speech(folder / f"{minutes}min.wav", 60 * minutes)
+        peaks.append(_wav2lip("memory", film, speech, folder)[1])
+        sizes.add_row(f"{minutes} min", f"{peaks[-1]:.0f}", f"{peaks[-1] / peaks[0]:.2f}")
+    console.print(sizes)
+
+
+def _wav2lip(how: str, film: Path, speech: Path, folder: Path) -> tuple[dict[str, Any], float]:
+    taken = run(
+        sys.executable, "-m", "tests.benchmarks.wav2lip", how, str(film), str(speech),
+        log=folder / f"{how}.log",
+    )  # fmt: skip
+    return json.loads(taken.output.splitlines()[-1]), taken.peak_mb
+
+
 def orders(folder: Path) -> None:
     """What the ledger, the lanes and Prefect add to the jobs themselves."""
     films.numbered(folder / "film.mp4")
@@ -244,7 +282,7 @@ def _scratch() -> Iterator[Path]:
 
 if __name__ == "__main__":
     parts = {"scorer": scorer, "scenes": scenes, "job": job, "memory": memory,
-             "orders": orders, "film": film}  # fmt: skip
+             "wav2lip": wav2lip, "orders": orders, "film": film}  # fmt: skip
     for name in sys.argv[1:] or parts:
         with _scratch() as scratch:
             parts[name](scratch)

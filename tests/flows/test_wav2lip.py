@@ -56,7 +56,7 @@ def ran(
     given = here.given(LIPSYNC_WEIGHTS=str(weights))
     return lambda: given(
         video=short_film.video, audio=short_film.video, out=out, generator="wav2lip-best",
-        end=TALK_S, options="device=cpu batch=8", scorer="landmark",
+        end=TALK_S, options="device=cpu batch=8", enhance="match", scorer="landmark",
     )  # fmt: skip
 
 
@@ -109,6 +109,21 @@ def test_nothing_is_rendered_twice(film: FilmSummary, ran: Callable[[], Ran]) ->
 def test_one_process_did_it_all(film: FilmSummary) -> None:
     assert process_for("wav2lip on cpu").pid
     assert process_for("wav2lip-gan on cpu").pid
+
+
+def test_a_finish_nobody_knows_is_refused_at_once(
+    typed: Callable[..., Ran], short_film: DemoFilm, tmp_path: Path
+) -> None:
+    refused = typed(
+        "--video", short_film.video, "--audio", short_film.speech, "--enhance", "beauty",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert refused.code == 2
+    assert refused.err == (
+        "error: no finish called 'beauty': say match, or name the file of an ONNX face-restoration "
+        "model\n"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def chosen(folder: Path, name: str = "wav2lip", **options: Any) -> Engine:
@@ -164,7 +179,7 @@ def test_a_checkpoint_of_something_else_is_refused_by_its_name(tmp_path: Path) -
         with pytest.raises(InputError, match=said):
             chosen(saved(tmp_path, stored))
     (tmp_path / "wav2lip.pth").write_bytes(b"<!DOCTYPE html><title>Quota exceeded</title>")
-    with pytest.raises(InputError, match=r"wav2lip\.pth is no checkpoint of Wav2Lip but a web page"):
+    with pytest.raises(InputError, match=r"wav2lip\.pth is no checkpoint of Wav2Lip but a web"):
         chosen(tmp_path)
     whole = saved(tmp_path, grey().state_dict()) / "wav2lip.pth"
     whole.write_bytes(whole.read_bytes()[:-1000])
