@@ -163,7 +163,7 @@ def _row(segment: SegmentSummary) -> dict[str, Any]:
         "confidence": _short(segment.confidence),
         "source": _short(segment.source_confidence),
         "attempts": segment.attempts,
-        "why": segment.reason,
+        "why": segment.told,
     }
 
 

@@ -362,8 +362,8 @@ class FilmView:
             if confidence is not None:
                 source = "" if before is None else f" (source {before:.1f})"
                 parts.append(f"confidence {confidence:.1f}{source}")
-        if s.reason:
-            parts.append(s.reason)
+        if s.told:
+            parts.append(s.told)
         return " · ".join(parts)
 
 

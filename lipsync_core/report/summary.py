@@ -37,6 +37,16 @@ class Candidate(BaseModel):
     reason: str
     file: str | None
 
+    @property
+    def told(self) -> str:
+        """What it came to, in a sentence."""
+        offset, confidence = self.offset_frames, self.confidence
+        measured = "not measured" if confidence is None else f"confidence {confidence:.2f}"
+        if offset is not None:
+            measured = f"offset {offset:+.2f} frames, {measured}"
+        said = "taken: " if self.chosen else ""
+        return f"{said}{self.generator}: {measured}" + (f" ({self.reason})" if self.reason else "")
+
 
 class SegmentSummary(BaseModel):
     """One segment: frames [first_frame, last_frame), what was done to it and how it scored.
@@ -62,6 +72,12 @@ class SegmentSummary(BaseModel):
     reason: str = ""
     remarks: tuple[str, ...] = ()
     candidates: list[Candidate] = []
+
+    @property
+    def told(self) -> str:
+        """Everything there is to say about it, for one cell of a table."""
+        tried = (candidate.told for candidate in self.candidates)
+        return "; ".join(filter(None, (self.reason, *self.remarks, *tried)))
 
 
 class TimelineChecks(BaseModel):

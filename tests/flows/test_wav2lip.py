@@ -93,6 +93,9 @@ def test_of_both_the_better_one_by_measurement_is_taken_and_both_are_told(
         assert grey.file
         assert kept.file
         assert grey.file != kept.file
+        assert "; taken: wav2lip-gan: " in segment.told
+    page = Path(film.report).read_text(encoding="utf-8")
+    assert page.count("taken: wav2lip-gan: ") >= len([s for s in film.segments if s.generator])
 
 
 def test_the_licence_of_the_weights_is_told(film: FilmSummary) -> None:
