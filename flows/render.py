@@ -82,14 +82,17 @@ def _fallen_back(
         return attempts
     engine, scorer = Engine.chosen(request.fallback, {}), load_scorer(request.scorer)
     assert engine.remote is None  # the request was checked: a fallback is never paid
-    tries = [
-        attempt
-        for attempt in first_attempts(film, speech, planned, engine, request.store_root)
-        if attempt.segment.index in poor
-    ]
-    _render_and_look(tries, "fall back", engine, scorer, speech, request)
-    _judge(tries, newest(attempts, tries), scorer)
-    good = [attempt for attempt in tries if attempt.judgement and attempt.judgement.passes]
+    entries = []
+    for rival in engine.rivals or (engine,):
+        tries = [
+            attempt
+            for attempt in first_attempts(film, speech, planned, rival, request.store_root)
+            if attempt.segment.index in poor
+        ]
+        _render_and_look(tries, "fall back", rival, scorer, speech, request)
+        _judge(tries, newest(attempts, tries), scorer)
+        entries.append(tries)
+    good = [a for a in best_of(entries) if a.judgement and a.judgement.passes]
     for attempt in good:
         attempt.instead_of = poor[attempt.segment.index]
     return newest(attempts, good)
