@@ -44,8 +44,9 @@ class Candidate(BaseModel):
         measured = "not measured" if confidence is None else f"confidence {confidence:.2f}"
         if offset is not None:
             measured = f"offset {offset:+.2f} frames, {measured}"
-        said = "taken: " if self.chosen else ""
-        return f"{said}{self.generator}: {measured}" + (f" ({self.reason})" if self.reason else "")
+        if self.chosen:  # its reason is the segment's own
+            return f"taken: {self.generator}: {measured}"
+        return f"{self.generator}: {measured}" + (f" ({self.reason})" if self.reason else "")
 
 
 class SegmentSummary(BaseModel):

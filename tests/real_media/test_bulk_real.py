@@ -47,11 +47,12 @@ class Ran:
         return next(film for film in self.summary.films if film.name == name)
 
 
-def bulk(out: Path, *arguments: str | Path) -> Ran:
+def bulk(out: Path, *arguments: str | Path, **environment: str) -> Ran:
     """``python -m flows.bulk ARGUMENTS --json``, in a process of its own."""
     ran = subprocess.run(
         [sys.executable, "-m", "flows.bulk", *map(str, arguments), "--out", out, "--json"],
-        cwd=ROOT, env=running_server().environment, timeout=LIMIT_S, capture_output=True, text=True,
+        cwd=ROOT, env=running_server().environment | environment, timeout=LIMIT_S,
+        capture_output=True, text=True,
     )  # fmt: skip
     assert ran.stdout, ran.stderr
     return Ran(ran.returncode, RunSummary.model_validate_json(ran.stdout), out)

@@ -30,7 +30,7 @@ class FoldedWav2Lip:
     def __init__(
         self, network: Wav2LipNetwork, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
-        with torch.inference_mode():
+        with torch.no_grad():  # inference_mode would leave weights that a batch of one cannot use
             for module in network.modules():
                 block = getattr(module, "conv_block", None)
                 if isinstance(block, nn.Sequential):

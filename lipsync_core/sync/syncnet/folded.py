@@ -20,7 +20,7 @@ class FoldedSyncNet:
     """See :class:`SyncNet`; for use only, not for training."""
 
     def __init__(self, network: SyncNet, device: torch.device) -> None:
-        with torch.inference_mode():
+        with torch.no_grad():  # inference_mode would leave weights that a batch of one cannot use
             lips, sounds = (
                 nn.Sequential(*_folded(tower)).eval()
                 for tower in (network.netcnnlip, network.netcnnaud)

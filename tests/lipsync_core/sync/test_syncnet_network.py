@@ -73,9 +73,12 @@ def test_has_the_tensors_of_the_checkpoint() -> None:
 
 
 @torch.inference_mode()
-def test_folded_it_gives_the_same_vectors(network: SyncNet, cepstra: torch.Tensor) -> None:
-    pictures = torch.from_numpy(127.5 + 127.5 * numbers(3, 2 * 5 * 224 * 224 * 3)).byte()
-    pictures = pictures.reshape(2, 5, 224, 224, 3)
+@pytest.mark.parametrize("count", [1, 2])
+def test_folded_it_gives_the_same_vectors(
+    count: int, network: SyncNet, cepstra: torch.Tensor
+) -> None:
+    pictures = torch.from_numpy(127.5 + 127.5 * numbers(3, count * 5 * 224 * 224 * 3)).byte()
+    pictures = pictures.reshape(count, 5, 224, 224, 3)
     folded = FoldedSyncNet(network, torch.device("cpu"))
     looks = pictures.permute(0, 2, 3, 1, 4).flatten(3)
     for found, plain in (

@@ -92,6 +92,14 @@ def test_silence_is_the_least_there_is() -> None:
     assert np.all(found == -4)
 
 
+@pytest.mark.parametrize("samples", [1, 150, 3000])
+def test_a_sound_shorter_than_a_window_is_heard_all_the_same(samples: int) -> None:
+    sound = chirp()[2000 : 2000 + samples]
+    found = windows(sound_of(sound), samples, 0, 3, Fraction(25))
+    assert found.shape == (3, 1, 80, 16)
+    assert np.isfinite(found).all()
+
+
 @pytest.mark.parametrize("rate", RATES)
 def test_every_frame_hears_its_own_moment(rate: Fraction) -> None:
     """Column c begins at c/80 s; after an hour, too, a frame's window begins at its own time."""

@@ -201,6 +201,15 @@ def test_every_frame_shows_what_is_heard_in_its_own_moment(
         assert np.corrcoef(other, fallen)[0, 1] < right
 
 
+def test_a_single_frame_is_a_segment_too(
+    listener: FoldedWav2Lip, demo_material: Material, spoken: Spoken
+) -> None:
+    clip, figures = spoken(listener, Segment(0, 40, 41))
+    assert (probe(clip.path).frames, figures.faces) == (1, 1)
+    new, old = joined(demo_material, clip)
+    assert (new != old).any()
+
+
 def test_a_shift_delays_what_is_heard(
     listener: FoldedWav2Lip, demo_material: Material, demo_speech: Track, spoken: Spoken
 ) -> None:
