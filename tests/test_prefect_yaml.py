@@ -45,7 +45,6 @@ class TestTheDeployment:
         for word in ("Video", "Audio", "Manifest", "Plan only", "Artifacts"):
             assert f"**{word}**" in deployment["description"]
 
-
     def test_is_there_once_more_for_machines_with_a_card(
         self, server: PrefectServer, deployment: dict[str, Any]
     ) -> None:
