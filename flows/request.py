@@ -78,12 +78,15 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         description="folder for the finished films and the report",
     )  # fmt: skip
     generator: str = Field(
-        "rewrite", title="Generator", description="engine that renders the mouths",
+        "rewrite", title="Generator",
+        description="engine that renders the mouths: rewrite, sync, wav2lip, wav2lip-gan, "
+        "wav2lip-best or one of another package",
         json_schema_extra=installed(generators.GROUP),
     )  # fmt: skip
     options: str | None = Field(
         None, title="Engine options",
-        description="options of the engine, if it has some: model=lipsync-2-pro temperature=0.3",
+        description="options of the engine, if it has some: model=lipsync-2-pro temperature=0.3 "
+        "(sync), pads=0,20,0,0 device=cuda:1 (wav2lip)",
     )  # fmt: skip
     enhance: str | None = Field(
         None, title="Finish",
