@@ -17,7 +17,7 @@ from flows.engine import Engine
 from flows.progress import progress
 from flows.request import BulkRequest
 from flows.shared_limit import shared_limit
-from lipsync_core.errors import told
+from lipsync_core.errors import LipsyncError, told
 from lipsync_core.jobs.dispatch import Dispatcher, dispatching
 from lipsync_core.jobs.lanes import Lanes
 from lipsync_core.jobs.ledger import OPEN, Ledger
@@ -111,7 +111,10 @@ async def _one(
         attempt.reused = state.name == "Cached" or not returned.placed_now
         attempt.rendered = await here(conform, job, returned)
         if request.enhance:
-            attempt.rendered = await here(enhance, job, attempt.rendered, request.enhance)
+            try:
+                attempt.rendered = await here(enhance, job, attempt.rendered, request.enhance)
+            except LipsyncError as error:
+                raise LipsyncError(f"the finish failed: {error}") from error
         attempt.looked = await here(verify, job, attempt.rendered, scorer.name, scorer.version)
     except Exception as error:
         attempt.error = told(error)

@@ -77,7 +77,7 @@ def dub_film(
     if request.dry_run:
         return outcome
 
-    outcome.notes = request.engine.remarks
+    outcome.notes = request.remarks
     for remark in outcome.notes:
         progress.say(f"{name}: {remark}")
     rendered = render_segments(film, speech, planned, request)

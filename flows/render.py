@@ -13,6 +13,7 @@ from flows.engine import Engine
 from flows.progress import progress
 from flows.request import BulkRequest
 from lipsync_core.errors import RenderFailed, told
+from lipsync_core.generators.own_process import stop_all
 from lipsync_core.sync import load_scorer
 from lipsync_core.sync.score import Scorer
 from lipsync_core.sync.verdict import Moved, judge
@@ -20,6 +21,8 @@ from tasks.enhance import enhance
 from tasks.generate import generate
 from tasks.values import Plan, ScannedFilm, Speech
 from tasks.verify import verify
+
+Future = PrefectFuture[Any]
 
 
 def render_segments(
@@ -123,18 +126,33 @@ def _render_here(attempts: list[Attempt], scorer: Scorer, store: str, finish: st
     generated = generate.map(jobs, store=at)
     finished = enhance.map(jobs, generated, unmapped(finish), store=at) if finish else generated
     looks = verify.map(jobs, finished, unmapped(scorer.name), unmapped(scorer.version), store=at)
-    for attempt, *steps, look in zip(attempts, generated, finished, looks, strict=True):
-        for step in steps:
-            attempt.rendered, attempt.error = _outcome(step)
-            attempt.reused = step.state.name == "Cached"
-            if attempt.error:
-                break
-        if attempt.rendered is not None:
-            attempt.looked, attempt.error = _outcome(look)
-        progress.advance()
+    try:
+        for attempt, *steps in zip(attempts, generated, finished, looks, strict=True):
+            _fill_in(attempt, *steps)  # type: ignore[arg-type]  # mypy knows no types of a rest
+            progress.advance()
+    except Exception:
+        raise
+    except BaseException:  # the run is stopped; its threads would first wait for their engines
+        stop_all()
+        raise
 
 
-def _outcome(future: PrefectFuture[Any]) -> tuple[Any, str]:
+def _fill_in(attempt: Attempt, generated: Future, finished: Future, look: Future) -> None:
+    """What came of the steps of an attempt. One whose finish failed goes into the film without it,
+    for somebody to look at."""
+    attempt.rendered, attempt.error = _outcome(generated)
+    attempt.reused = generated.state.name == "Cached"
+    if attempt.error:
+        return
+    better, attempt.error = _outcome(finished)
+    if attempt.error:
+        attempt.error = f"the finish failed: {attempt.error}"
+        return
+    attempt.rendered = better
+    attempt.looked, attempt.error = _outcome(look)
+
+
+def _outcome(future: Future) -> tuple[Any, str]:
     """A task's result, or the one line that says why there is none."""
     future.wait()
     if future.state.is_completed():

@@ -21,7 +21,7 @@ from flows.engine import Engine
 from flows.numbers import numbers_in
 from lipsync_core import generators, sync
 from lipsync_core.errors import InputError, writing
-from lipsync_core.finish import load_finish
+from lipsync_core.finish import from_anywhere, load_finish
 from lipsync_core.jobs.manifest import Pair, Source, read_manifest, source_of
 from lipsync_core.media.probe import probe, probe_audio
 from lipsync_core.media.scenes import read_cuts
@@ -243,7 +243,10 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
             if isinstance(place := getattr(self, name), Path)
         }
         store = str(Path(self.store).resolve()) if self.store else None
-        whole = self.model_copy(update=places | {"store": store, "redo": None, "attempt": 2})
+        finish = from_anywhere(self.enhance) if self.enhance else None
+        whole = self.model_copy(
+            update=places | {"store": store, "enhance": finish, "redo": None, "attempt": 2}
+        )
         with writing(path):
             part.write_text(whole.model_dump_json(indent=2) + "\n", encoding="utf-8")
             part.replace(path)
@@ -294,6 +297,12 @@ class BulkRequest(Form, json_schema_extra=_PAIR_OR_MANIFEST):
         """
         speaker = {"active_speaker_detection": "auto"} if self.keep_asd else {}
         return Engine.chosen(self.generator, self.engine_options | speaker)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is to be said before the engines that may render are used."""
+        fallback = Engine.chosen(self.fallback, {}).remarks if self.fallback else ()
+        return (*self.engine.remarks, *fallback)
 
     @property
     def redone(self) -> frozenset[int]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing, nullcontext
 from queue import Empty, Full, Queue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 _END = object()
 _LOOKS_S = 0.1  # how often a thread that waits looks whether anybody still wants its work
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """The same items, made by a thread that is at most ``depth`` of them ahead.
 
     An error of theirs is raised where the item would have come. Whoever stops early ends the
@@ -32,16 +33,14 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
         return False
 
     def work() -> None:
-        source = iter(items)
         try:
-            for item in source:
-                if not put(item):
-                    break
+            with _closing(items):
+                for item in items:
+                    if not put(item):
+                        break
         except BaseException as error:
             troubles.append(error)
         finally:
-            if close := getattr(source, "close", None):
-                close()
             put(_END)
 
     thread = threading.Thread(target=work, name="ahead", daemon=True)
@@ -59,3 +58,7 @@ def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
             except Empty:
                 continue
         thread.join()
+
+
+def _closing(items: Any) -> Any:
+    return closing(items) if hasattr(items, "close") else nullcontext()

@@ -4,7 +4,8 @@
     ├── InputError            a bad file, manifest or option; never retried; exit code 2
     ├── MissingWeights        a checkpoint is not on this machine; exit code 2
     ├── TimelineBroken        a frame count, sound lag or picture check did not hold
-    ├── RenderFailed          an engine could not render a segment
+    ├── RenderFailed          an engine could not render a segment; tried again
+    │   └── EngineHung        … since it showed no sign of work; not tried again
     ├── OutOfMemory           not even the smallest batch fits; never by a lower resolution
     ├── StorageError          bytes could not be written (disk full, no permission)
     ├── RemoteRefused         an engine elsewhere said no for good; never retried
@@ -56,6 +57,12 @@ class RenderFailed(LipsyncError):
     """An engine could not render a segment."""
 
     retryable = True
+
+
+class EngineHung(RenderFailed):
+    """An engine showed no sign of work for its time limit and was stopped."""
+
+    retryable = False
 
 
 class OutOfMemory(LipsyncError):

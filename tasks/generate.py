@@ -72,4 +72,5 @@ def _words_kept(folder: Path, job: SegmentJob, store: Path) -> Iterator[None]:
             kept = store / ENGINE_WORDS / name
             with writing(kept):
                 kept.parent.mkdir(exist_ok=True)
-                said.replace(kept)
+                with kept.open("ab") as file:  # a second try must not replace the first one's
+                    file.write(said.read_bytes())

@@ -22,8 +22,8 @@ from lipsync_core.stores import MediaRef
 # What says where things lie or are made, how long they took or what they cost, and not what they
 # are.
 NO_CONTENT = frozenset(
-    {"store", "out", "seconds", "cost_usd", "placed_now", "usd_a_frame", "dispatcher",
-     "remarks", "device", "batch", "limit_s"}
+    {"store", "out", "seconds", "cost_usd", "placed_now", "usd_a_frame", "dispatcher", "remarks",
+     "resources"}
 )  # fmt: skip
 CACHED: dict[str, Any] = {
     "persist_result": True,

@@ -37,7 +37,7 @@ CORE = {
     "plan": _SEEN,
     "sync": _SEEN | {"weights"},
     "generators": _SEEN | {"sync", "weights", "jobs", "services"},
-    "finish": _SEEN,
+    "finish": _SEEN | {"weights"},
     "training": _SEEN | {"generators", "sync", "weights"},
     "verify": _SEEN | {"generators", "sync"},
     "report": _SEEN,

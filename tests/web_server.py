@@ -95,8 +95,8 @@ def serving(folder: Path) -> Iterator[WebServer]:
                 if web.cuts:
                     part, self.close_connection = part[: web.cuts.pop(0)], True
                     web.on_cut()
+                web.sent_bytes += len(part)  # first, since whoever asked may look at once
                 self.wfile.write(part)
-                web.sent_bytes += len(part)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

@@ -49,12 +49,18 @@ def mouth_mask(face: NDArray[np.float32], width: int, height: int) -> Mask:
 
 def mixed(own: list[Plane], new: list[Plane], mask: Mask, pixel_format: str) -> list[NDArray[Any]]:
     """Planes of a YUV picture with another's where the mask says so; the mask is of luma's size."""
+    masks = masks_of(mask, pixel_format)
+    return [_mixed(*planes) for planes in zip(own, new, masks, strict=True)]
+
+
+def masks_of(mask: Mask, pixel_format: str) -> list[Mask]:
+    """The mask in the size of each of the three planes."""
     across, down = chroma_steps(pixel_format)
+    if (across, down) == (1, 1):
+        return [mask] * 3
     size = mask.shape[1] // across, mask.shape[0] // down
-    small = (
-        mask if (across, down) == (1, 1) else cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    )
-    return [_mixed(*planes) for planes in zip(own, new, (mask, small, small), strict=True)]
+    small = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+    return [mask, small, small]
 
 
 def _mixed(own: Plane, new: Plane, mask: Mask) -> NDArray[Any]:

@@ -41,6 +41,14 @@ class Finish(Protocol):
         ...
 
 
+def from_anywhere(how: str) -> str:
+    """The same finish in words that hold in every folder."""
+    if how == MATCH:
+        return how
+    name = str(given_model(how).path)
+    return str(Path(name).resolve()) + how.removeprefix(name)
+
+
 def load_finish(how: str) -> Finish:
     """The finish of that name: ``match``, or the file of an ONNX face-restoration model.
 

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_core.faces.blend import Mask
+from lipsync_core.faces.blend import Mask, masks_of
 from lipsync_core.faces.landmarks import OUTER_LIPS, STABLE
 from lipsync_core.finish.bands import Plane, bands_of, flat, noise, power
 from lipsync_core.finish.grain import GRAIN_BANDS
-from lipsync_core.finish.mouths import Mouth, levels, masks_of
+from lipsync_core.finish.mouths import Mouth, levels
 
 Region = NDArray[np.bool_]
 Numbers = NDArray[np.float64]

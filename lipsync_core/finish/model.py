@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_core.errors import InputError, MissingWeights
+from lipsync_core.weights.kinds import other_kind
 
 Picture = NDArray[np.float32]  # (3, height, width), 0…255
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -219,14 +220,10 @@ def _no_cuda(path: Path) -> InputError:
 
 def _what_it_is(path: Path) -> str:
     with path.open("rb") as file:
-        head = file.read(512).lstrip().lower()
-    if not head:
-        return "an empty file"
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page, as a server sends in place of a file it will not give"
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS and not the file itself"
-    return "an archive or a file of PyTorch" if head.startswith(b"pk\x03\x04") else ""
+        head = file.read(512)
+    if head.startswith(b"PK\x03\x04"):
+        return "an archive or a file of PyTorch"
+    return other_kind(head)
 
 
 def _refused(path: Path, what: str) -> InputError:

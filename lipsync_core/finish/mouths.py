@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_core.faces.blend import Mask, mixed, mouth_mask
+from lipsync_core.faces.blend import Mask, masks_of, mixed, mouth_mask
 from lipsync_core.material import Material
 from lipsync_core.media.clip import Clip, cropped
 from lipsync_core.media.frames import (
     FrameWriter,
     Plane,
-    chroma_steps,
     frame_of,
     planes_of,
     read_frames,
@@ -63,21 +61,8 @@ def mouths(clip: Clip, material: Material) -> Iterator[Mouth]:
 def _is_touched(mouth: Mouth, mask: Mask) -> bool:
     """Whether the rendered picture is another one anywhere in the mask."""
     own, new, form = planes_of(mouth.own), planes_of(mouth.new), mouth.own.format.name
-    masks = mask, *[_smaller(mask, form)] * 2
+    masks = masks_of(mask, form)
     return any(bool(((a != b) & (m > 0)).any()) for a, b, m in zip(own, new, masks, strict=True))
-
-
-def _smaller(mask: Mask, pixel_format: str) -> Mask:
-    across, down = chroma_steps(pixel_format)
-    size = mask.shape[1] // across, mask.shape[0] // down
-    small: Mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
-    return small
-
-
-def masks_of(mask: Mask, pixel_format: str) -> list[Mask]:
-    """The mask in the size of each of the three planes."""
-    small = _smaller(mask, pixel_format)
-    return [mask, small, small]
 
 
 def levels(frame: av.VideoFrame) -> list[NDArray[np.float32]]:

@@ -52,6 +52,9 @@ class Generator(Protocol):
     def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options as plain JSON, the usual ones filled in; what :meth:`render` is given.
 
+        What stands under ``resources`` says how a picture is made and not what it shows, such as
+        a device; it is left out of cache keys.
+
         Raises:
             InputError: one of them is unknown, or cannot be had on this machine.
             MissingWeights: a checkpoint is not on this machine.

@@ -21,6 +21,8 @@ from lipsync_core.errors import InputError
 DeviceName = Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda|cuda:\d+)$")]
 """``auto`` (a CUDA card where there is one), ``cpu``, ``cuda`` or ``cuda:N``."""
 
+# As the allocator of the processors, CUDA and cuDNN say it.
+_NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 _LOOKS_S = 0.5
 _SAMPLED_S = 0.2
 
@@ -54,8 +56,7 @@ def turn_on(device: torch.device, still_waiting: Callable[[], None]) -> Iterator
         yield
         return
     name = torch.cuda.get_device_properties(device).uuid  # an index may mean another card elsewhere
-    place = Path(tempfile.gettempdir()) / f"lipsync-card-{name}.lock"
-    with os.fdopen(os.open(place, os.O_RDWR | os.O_CREAT, 0o666), "r+") as lock:
+    with _lock_file(Path(tempfile.gettempdir()) / f"lipsync-card-{name}.lock") as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,25 +64,43 @@ def turn_on(device: torch.device, still_waiting: Callable[[], None]) -> Iterator
             except BlockingIOError:
                 still_waiting()
                 time.sleep(_LOOKS_S)
-        yield  # the lock goes with the file
+        try:
+            yield
+        finally:
+            torch.cuda.empty_cache()  # for whoever comes next; the lock goes with the file
+
+
+@contextmanager
+def _lock_file(place: Path) -> Iterator[int]:
+    """A file that everybody on this machine may lock, whoever made it."""
+    try:
+        lock = os.open(place, os.O_RDONLY)
+    except FileNotFoundError:
+        lock = os.open(place, os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        yield lock
+    finally:
+        os.close(lock)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether PyTorch says that a device has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(said in str(error) for said in _NO_MEMORY)
 
 
 @dataclass
 class CardMemory:
-    """How much memory of a card this process holds, looked at five times a second through NVML.
+    """How much memory of a card this process holds, looked at five times a second through NVML;
+    where NVML cannot tell processes apart, as in a container, how much of it is in use at all.
 
     ``told`` is the finding in words, also where nothing could be measured.
     """
 
     device: torch.device
     samples: list[int] = field(default_factory=list)
+    of_all: bool = False
     _trouble: str = ""
 
     @property
@@ -92,7 +111,8 @@ class CardMemory:
         if not self.samples:
             return f"memory of the card not measured: {self._trouble or 'too short'}"
         peak, mean = max(self.samples) / 2**20, sum(self.samples) / len(self.samples) / 2**20
-        return f"memory of the card: {peak:.0f} MB at most, {mean:.0f} MB on average"
+        whose = "memory of the card in use by all" if self.of_all else "memory of the card"
+        return f"{whose}: {peak:.0f} MB at most, {mean:.0f} MB on average"
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -117,18 +137,17 @@ class CardMemory:
             name = f"GPU-{torch.cuda.get_device_properties(self.device).uuid}"
             card = pynvml.nvmlDeviceGetHandleByUUID(name)
             while not ended.wait(_SAMPLED_S):
-                self.samples.append(_held(pynvml, card))
+                self.samples.append(self._held(pynvml, card))
             pynvml.nvmlShutdown()
         except ImportError:
             self._trouble = "pip install 'lipsync-flows[gpu]'"
         except Exception as error:  # NVML's errors have no common base that can be named here
             self._trouble = str(error)
 
-
-def _held(pynvml: Any, card: Any) -> int:
-    processes = pynvml.nvmlDeviceGetComputeRunningProcesses(card)
-    own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
-    if own and own[0] is not None:
-        return int(own[0])
-    # inside a container NVML knows other process numbers, or none: the whole card, which is ours
-    return int(pynvml.nvmlDeviceGetMemoryInfo(card).used)
+    def _held(self, pynvml: Any, card: Any) -> int:
+        processes = pynvml.nvmlDeviceGetComputeRunningProcesses(card)
+        own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
+        if own and own[0] is not None:
+            return int(own[0])
+        self.of_all = True
+        return int(pynvml.nvmlDeviceGetMemoryInfo(card).used)

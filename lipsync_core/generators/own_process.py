@@ -16,19 +16,21 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from lipsync_core.errors import LipsyncError, OutOfMemory, RenderFailed, told
+from lipsync_core.errors import EngineHung, LipsyncError, OutOfMemory, RenderFailed, told, writing
 
 Beat = Callable[[], None]
 """Called by the work of a child as a sign of life."""
 
 _ENDS_IN_S = 5.0
+_LOOKS_S = 0.5  # how often it is looked whether the child still lives
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,23 @@ class Job:
     words: Path
 
 
-@cache
+_processes: dict[str, OwnProcess] = {}
+_guard = threading.Lock()
+
+
 def process_for(engine: str) -> OwnProcess:
     """The process of an engine, shared by all who ask for it by the same name."""
-    return OwnProcess(engine)
+    with _guard:
+        return _processes.setdefault(engine, OwnProcess(engine))
+
+
+@atexit.register
+def stop_all() -> None:
+    """End all children, also in the middle of a job; what waits for them gets an error."""
+    with _guard:
+        for process in _processes.values():
+            process.stop()
+        _processes.clear()
 
 
 class OwnProcess:
@@ -57,48 +72,28 @@ class OwnProcess:
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._channel: Connection | None = None
-        atexit.register(self.stop)
+        self._is_stopped = False
 
     def __call__(self, job: Job, limit_s: float) -> Any:
         """Have a job done and wait for it.
 
         Raises:
-            RenderFailed: no sign of work for ``limit_s`` seconds, or the child died.
+            EngineHung: no sign of work for ``limit_s`` seconds.
+            RenderFailed: the child died.
             OutOfMemory: the system killed the child.
-            LipsyncError: whatever the work itself raised.
+            LipsyncError: whatever the work itself raised, or somebody stops the run.
         """
         with self._turn:
-            channel = self._started()
             try:
-                channel.send(job.words)
-                channel.send(job)
-                while channel.poll(limit_s):
-                    kind, value = channel.recv()
-                    if kind == "done":
-                        return value
-                    if kind == "failed":
-                        raise value
-                raise RenderFailed(
-                    f"{self._engine} showed no sign of work for {limit_s:.0f} s and was stopped"
-                    f"{_last_words(job.words)}; raise limit_s if the machine is slow"
-                )
-            except LipsyncError as error:
-                if isinstance(error, RenderFailed):
-                    self.stop()
+                kind, value = self._answer(job, limit_s)
+            except (EOFError, OSError) as error:
+                raise self._why_it_died(job) from error
+            except BaseException:  # it hangs, or nobody waits for its answer any more
+                self._end()
                 raise
-            except (EOFError, ConnectionError) as error:
-                code = self._ended()
-                if code == -signal.SIGKILL:
-                    raise OutOfMemory(
-                        f"{self._engine} was killed by the system, which does so when memory runs "
-                        "out: close other programs or give batch=1"
-                    ) from error
-                raise RenderFailed(
-                    f"{self._engine} ended with code {code}{_last_words(job.words)}"
-                ) from error
-            except BaseException:  # nobody waits for the answer any more
-                self.stop()
-                raise
+        if kind == "failed":
+            raise value
+        return value
 
     @property
     def pid(self) -> int | None:
@@ -106,30 +101,76 @@ class OwnProcess:
         return None if self._child is None or self._child.poll() is not None else self._child.pid
 
     def stop(self) -> None:
-        """End the child and everything it started."""
-        if self._child is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child.pid, signal.SIGKILL)
-            self._ended()
+        """End the child, whatever it does; a job that is waited for ends with an error, and no
+        later one is begun."""
+        self._is_stopped = True
+        self._kill()
+        with self._turn:
+            self._end()
 
-    def _ended(self) -> int | None:
+    def _answer(self, job: Job, limit_s: float) -> tuple[str, Any]:
+        channel = self._started()
+        # sending may block, too: a child that hangs does not read
+        guard = threading.Timer(limit_s, self._kill)
+        guard.start()
+        try:
+            channel.send(job.words)
+            channel.send(job)
+        finally:
+            guard.cancel()
+        alive_at = time.monotonic()
+        while time.monotonic() - alive_at < limit_s:
+            if not channel.poll(_LOOKS_S):
+                if self.pid is None:  # a process it started may hold the channel open
+                    raise EOFError
+                continue
+            kind, value = channel.recv()
+            if kind != "alive":
+                return kind, value
+            alive_at = time.monotonic()
+        raise EngineHung(
+            f"{self._engine} showed no sign of work for {limit_s:.0f} s and was stopped"
+            f"{_last_words(job.words)}; raise limit_s if the machine is slow"
+        )
+
+    def _why_it_died(self, job: Job) -> LipsyncError:
+        code = self._end()
+        if self._is_stopped:
+            return LipsyncError(f"{self._engine} was stopped")
+        if code == -signal.SIGKILL:
+            return OutOfMemory(
+                f"{self._engine} was killed by the system, which does so when memory runs out: "
+                "close other programs or give batch=1"
+            )
+        return RenderFailed(f"{self._engine} ended with code {code}{_last_words(job.words)}")
+
+    def _kill(self) -> None:
+        child = self._child
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+    def _end(self) -> int | None:
+        """See the child off, and what it started; its exit code."""
         child, channel, self._child, self._channel = self._child, self._channel, None, None
         if child is None:
             return None
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that dies says how by itself
+            child.wait(_LOOKS_S if child.poll() is None else 0)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
         if channel is not None:
             channel.close()
         if child.stdin is not None:
             child.stdin.close()
-        try:
-            return child.wait(_ENDS_IN_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            return child.wait()
+        return child.wait(_ENDS_IN_S)
 
     def _started(self) -> Connection:
+        if self._is_stopped:
+            raise LipsyncError(f"{self._engine} was stopped")
         if self.pid is not None and self._channel is not None:
             return self._channel
-        self.stop()
+        self._end()
         ours, theirs = Pipe()
         self._child = subprocess.Popen(
             [sys.executable, "-m", __name__, str(theirs.fileno())],
@@ -157,25 +198,30 @@ def _last_words(words: Path) -> str:
 def _serve(channel: Connection) -> None:
     """What the child does: job after job, until nobody is there to give one."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.set_inheritable(channel.fileno(), False)  # nothing it starts may hold the channel open
     while True:
         try:
             words: Path = channel.recv()
         except EOFError:
             return
-        with _printed_to(words):
-            answer = _answer(channel)
+        try:
+            with _printed_to(words):
+                answer = _answered(channel)
+        except LipsyncError as error:  # the words cannot be written
+            answer = "failed", error
         channel.send(answer)
+        del answer
 
 
-def _answer(channel: Connection) -> tuple[str, Any]:
+def _answered(channel: Connection) -> tuple[str, Any]:
     try:
         job: Job = channel.recv()  # which imports what it names
         return "done", job.work(*job.arguments, beat=lambda: channel.send(("alive", None)))
     except LipsyncError as error:
-        return "failed", error
+        # without what stood on the stack, which may be gigabytes
+        error.__cause__ = error.__context__ = None
+        return "failed", error.with_traceback(None)
     except Exception as error:
-        import traceback
-
         traceback.print_exc()
         return "failed", RenderFailed(told(error))
 
@@ -188,10 +234,8 @@ def _end_with_parent() -> None:
 @contextlib.contextmanager
 def _printed_to(path: Path) -> Iterator[None]:
     """Let everything this process prints, in Python or beneath it, go to a file."""
-    sys.stdout.flush()
-    sys.stderr.flush()
     before = [os.dup(1), os.dup(2)]
-    with path.open("ab", buffering=0) as file:
+    with writing(path), path.open("ab", buffering=0) as file:
         try:
             for number in (1, 2):
                 os.dup2(file.fileno(), number)

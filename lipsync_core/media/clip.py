@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 
 from lipsync_core.errors import TimelineBroken
-from lipsync_core.media.frames import chroma_steps, frame_of, planes_of, read_frames
+from lipsync_core.media.frames import Plane, chroma_steps, frame_of, planes_of, read_frames
 from lipsync_core.media.probe import FilmInfo, probe
 
 
@@ -55,27 +55,28 @@ class Clip:
 
 def cropped(frame: av.VideoFrame, box: Box) -> av.VideoFrame:
     """What lies in the box, as a frame of its own."""
-    across, down = chroma_steps(frame.format.name)
-    planes = planes_of(frame)
-    part = [planes[0][box.y : box.y + box.height, box.x : box.x + box.width]]
-    part += [
+    part = planes_in(planes_of(frame), box, frame.format.name)
+    return frame_of(part, frame.format.name, tags_of=frame)
+
+
+def planes_in(planes: Sequence[Plane], box: Box, pixel_format: str) -> list[Plane]:
+    """What of each of the three planes lies in the box, as a view."""
+    steps = [(1, 1), *2 * (chroma_steps(pixel_format),)]
+    return [
         plane[
             box.y // down : (box.y + box.height) // down,
             box.x // across : (box.x + box.width) // across,
         ]
-        for plane in planes[1:]
+        for plane, (across, down) in zip(planes, steps, strict=True)
     ]
-    return frame_of(part, frame.format.name, tags_of=frame)
 
 
 def pasted(frame: av.VideoFrame, part: av.VideoFrame, box: Box) -> av.VideoFrame:
     """A copy of ``frame`` with ``part`` in the box; every pixel outside is untouched."""
-    across, down = chroma_steps(frame.format.name)
-    whole = frame_of(planes_of(frame), frame.format.name, tags_of=frame)
-    steps = [(1, 1), (across, down), (across, down)]
-    for target, source, (dx, dy) in zip(planes_of(whole), planes_of(part), steps, strict=True):
-        top, left = box.y // dy, box.x // dx
-        target[top : top + source.shape[0], left : left + source.shape[1]] = source
+    form = frame.format.name
+    whole = frame_of(planes_of(frame), form, tags_of=frame)
+    for target, source in zip(planes_in(planes_of(whole), box, form), planes_of(part), strict=True):
+        target[:] = source
     return whole
 
 

@@ -38,10 +38,21 @@ def finding(known: Checkpoint, path: Path | None = None) -> Finding:
         return Finding(
             name=known.name, path=path, standing=Standing.ABSENT, sha256="", told="not here"
         )
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = sha256_of(path)
     standing, told = _compared(known, path, sha256)
     return Finding(name=known.name, path=path, standing=standing, sha256=sha256, told=told)
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written anew or replaced by another one, without reading it."""
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _compared(known: Checkpoint, path: Path, sha256: str) -> tuple[Standing, str]:

@@ -6,6 +6,7 @@ are read, never program code.
 
 from __future__ import annotations
 
+import math
 import pickle
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor
 
 from lipsync_core.errors import InputError
+from lipsync_core.weights.kinds import other_kind
 from lipsync_core.weights.torchscript import scripted_tensors
 
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19"  # how torch.save began before version 1.6
+_MOST_TIMES, _MORE = 4, 1 << 24  # what else such a file may hold: other numbers, its program
 _COUNTERS = "num_batches_tracked"  # written by later versions only, and of no use in evaluation
 
 # Networks people mix up, by the name of a tensor that only they have.
@@ -38,13 +41,8 @@ def what_it_is(path: Path, *, scripted: bool = False) -> str:
     """
     with path.open("rb") as file:
         head = file.read(512)
-    if not head:
-        return "an empty file"
-    start = head.lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page, as a server sends in place of a file it will not give"
-    if start.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS and not the file itself"
+    if other := other_kind(head):
+        return other
     if head.startswith(b"PK"):
         return _what_archive(path, scripted)
     if head.startswith(_LEGACY) or _LEGACY.startswith(head):
@@ -78,7 +76,8 @@ def read_tensors(
     Raises:
         InputError: the file is something else, damaged, or of another network.
     """
-    found = _unwrapped(_loaded(path, network, scripted), path, network)
+    most = _MOST_TIMES * sum(4 * math.prod(shape) for shape in wanted.values()) + _MORE
+    found = _unwrapped(_loaded(path, network, most if scripted else None), path, network)
     needed = {name: shape for name, shape in wanted.items() if not name.endswith(_COUNTERS)}
     missing = needed.keys() - found.keys()
     strange = found.keys() - wanted.keys()
@@ -100,8 +99,10 @@ def read_tensors(
     return found
 
 
-def _loaded(path: Path, network: str, scripted: bool) -> Any:
-    if wrong := what_it_is(path, scripted=scripted):
+def _loaded(path: Path, network: str, most_scripted: int | None) -> Any:
+    """What is stored in a file; in a TorchScript program, where one is allowed, at most so many
+    bytes."""
+    if wrong := what_it_is(path, scripted=most_scripted is not None):
         raise _refused(path, wrong, network)
     archived = zipfile.is_zipfile(path)
     try:
@@ -109,7 +110,7 @@ def _loaded(path: Path, network: str, scripted: bool) -> Any:
             with zipfile.ZipFile(path) as archive:
                 program = _is_program(n.partition("/")[2] for n in archive.namelist())
             if program:
-                return scripted_tensors(path)
+                return _of_a_program(path, network, most_scripted or 0)
         # mapped, since of a file with an optimiser's numbers two thirds are never looked at
         return torch.load(path, map_location="cpu", weights_only=True, mmap=archived)
     except pickle.UnpicklingError as error:
@@ -117,6 +118,15 @@ def _loaded(path: Path, network: str, scripted: bool) -> Any:
             error
         )
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise _refused(path, "damaged or cut short", network) from error
+
+
+def _of_a_program(path: Path, network: str, most: int) -> dict[str, Tensor]:
+    try:
+        return scripted_tensors(path, most)
+    except (pickle.UnpicklingError, OSError):
+        raise
+    except Exception as error:  # a damaged table may name anything, in any order
         raise _refused(path, "damaged or cut short", network) from error
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+_MOST_PARTS = 20_000
 _KINDS = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
@@ -23,18 +25,21 @@ _KINDS = {
 }  # fmt: skip
 
 
-def scripted_tensors(path: Path) -> dict[str, Tensor]:
+def scripted_tensors(path: Path, most_bytes: int) -> dict[str, Tensor]:
     """The tensors of the archive by their full names.
 
     Raises:
         pickle.UnpicklingError: it holds something else than parts and tensors.
-        OSError, RuntimeError, ValueError, KeyError: it is damaged.
+        ValueError: unpacked it is larger than ``most_bytes``, or has parts without end.
+        Exception: it is damaged.
     """
     with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > most_bytes:
+            raise ValueError("larger than any such network")
         root = archive.namelist()[0].partition("/")[0]
         with archive.open(f"{root}/data.pkl") as table:
             whole = _Table(table, archive, root).load()
-    return dict(_named(whole, ""))
+    return dict(_named(whole, "", count()))
 
 
 class _Part:
@@ -51,6 +56,7 @@ class _Table(pickle.Unpickler):
     def __init__(self, table: Any, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(table)
         self._archive, self._root = archive, root
+        self._storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """What a name in the table stands for."""
@@ -69,8 +75,12 @@ class _Table(pickle.Unpickler):
     def persistent_load(self, name: Any) -> Tensor:
         """The numbers of a storage."""
         _, kind, key, *_ = name
-        stored = self._archive.read(f"{self._root}/data/{key}")
-        return torch.frombuffer(bytearray(stored), dtype=kind) if stored else torch.empty(0)
+        if key not in self._storages:
+            stored = self._archive.read(f"{self._root}/data/{key}")
+            self._storages[key] = (
+                torch.frombuffer(bytearray(stored), dtype=kind) if stored else torch.empty(0)
+            )
+        return self._storages[key]
 
 
 def _tensor(
@@ -79,9 +89,11 @@ def _tensor(
     return storage.as_strided(size, stride, offset)
 
 
-def _named(part: Any, name: str) -> Iterator[tuple[str, Tensor]]:
+def _named(part: Any, name: str, seen: Iterator[int]) -> Iterator[tuple[str, Tensor]]:
+    if next(seen) > _MOST_PARTS:  # parts may stand in each other, even in themselves
+        raise ValueError("more parts than any such network has")
     if isinstance(part, Tensor):
         yield name, part
     elif isinstance(part, _Part):
         for inner, value in part.values.items():
-            yield from _named(value, f"{name}.{inner}" if name else inner)
+            yield from _named(value, f"{name}.{inner}" if name else inner, seen)

@@ -92,5 +92,6 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[lipsync.generators]\n"
         "counted = trial_engines:Counted\n"
         "stumbling = trial_engines:Stumbling\n"
+        "hanging = trial_engines:Hanging\n"
     )
     return site

@@ -26,6 +26,7 @@ from lipsync_core.media.probe import probe
 from lipsync_core.report.summary import FilmSummary
 from lipsync_core.sync.syncnet.network import SyncNet
 from lipsync_core.weights.registry import checkpoint
+from tasks.policy import NO_CONTENT
 
 TALK_S = 2.4
 
@@ -137,14 +138,14 @@ def chosen(folder: Path, name: str = "wav2lip", **options: Any) -> Engine:
 def test_the_key_of_a_rendering_holds_the_weights_and_not_the_device(
     weights: Path, tmp_path: Path
 ) -> None:
-    from tasks.policy import NO_CONTENT
-
     other = tmp_path / checkpoint("wav2lip").file
     torch.save(simple_wav2lip().state_dict(), other)
     first, second = chosen(weights).options, chosen(tmp_path).options
     assert first["weights"] != second["weights"]
     assert len(first["weights"]) == 64
-    assert {"device", "batch", "limit_s"} <= NO_CONTENT & first.keys()
+    assert first["resources"] == {"device": "auto", "batch": None, "limit_s": 600.0}
+    assert "resources" in NO_CONTENT
+    assert not {"device", "batch", "limit_s"} & first.keys()
 
 
 def test_without_its_checkpoint_it_says_what_fetches_it(
@@ -201,4 +202,6 @@ def test_a_card_that_is_not_there_is_told_at_once(weights: Path) -> None:
 def test_an_option_it_does_not_know_is_refused(weights: Path) -> None:
     with pytest.raises(InputError, match="wav2lip: fps"):
         chosen(weights, fps="30")
+    with pytest.raises(InputError, match="wav2lip: weights"):
+        chosen(weights, weights="abc")
     assert chosen(weights, pads="0,20,0,0", nosmooth="yes").options["pads"] == [0, 20, 0, 0]

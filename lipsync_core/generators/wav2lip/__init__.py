@@ -18,13 +18,13 @@ from lipsync_core.errors import InputError, in_one_line
 from lipsync_core.generators.contest import Contest
 from lipsync_core.generators.device import device_called
 from lipsync_core.generators.own_process import Job, process_for
-from lipsync_core.generators.wav2lip.options import Wav2LipOptions
-from lipsync_core.generators.wav2lip.render import load_network, render_segment
+from lipsync_core.generators.wav2lip.options import RESOURCES, Wav2LipOptions
+from lipsync_core.generators.wav2lip.render import load_tensors, render_segment
 from lipsync_core.material import Material
 from lipsync_core.media.audio import Track
 from lipsync_core.media.clip import Clip
 from lipsync_core.timeline import Segment
-from lipsync_core.weights.fingerprint import finding
+from lipsync_core.weights.fingerprint import sha256_of, state_of
 from lipsync_core.weights.registry import checkpoint, located
 
 
@@ -44,15 +44,18 @@ class Wav2Lip:
             MissingWeights: the checkpoint is not on this machine.
         """
         try:
-            found = Wav2LipOptions.model_validate(dict(options) | {"weights": ""})
+            found = Wav2LipOptions.model_validate(dict(options))
         except ValidationError as error:
             raise InputError(f"{self.name}: {in_one_line(error)}") from error
         if found.precision == "mixed" and device_called(found.device).type != "cuda":
             raise InputError(f"{self.name}: precision=mixed needs a CUDA card: leave it out")
         device_called(found.device)
         path = located(self.name)
-        weights = _fingerprint(self.name, path, path.stat().st_mtime_ns)
-        return found.model_copy(update={"weights": weights}).model_dump(mode="json")
+        return {
+            **found.model_dump(mode="json", exclude=set(RESOURCES)),
+            "resources": found.model_dump(mode="json", include=set(RESOURCES)),
+            "weights": _fingerprint(path, state_of(path)),
+        }
 
     @property
     def remark(self) -> str:
@@ -64,8 +67,10 @@ class Wav2Lip:
         shift_ms: float = 0, options: Mapping[str, Any],
     ) -> Clip:  # fmt: skip
         """Render one segment in a process of the engine's own."""
-        chosen = Wav2LipOptions.model_validate(dict(options))
-        given = (material, segment, speech, out, shift_ms, chosen, located(self.name))
+        plain = {k: v for k, v in options.items() if k not in ("resources", "weights")}
+        chosen = Wav2LipOptions.model_validate(plain | options["resources"])
+        weights = located(self.name), options["weights"]
+        given = (material, segment, speech, out, shift_ms, chosen, *weights)
         job = Job(render_segment, given, out.with_name("words.log"))
         clip: Clip
         clip, _ = process_for(f"{self.name} on {chosen.device}")(job, chosen.limit_s)
@@ -85,11 +90,11 @@ def best() -> Contest:
 
 
 @lru_cache(maxsize=8)
-def _fingerprint(name: str, path: Path, changed_ns: int) -> str:
-    """The sha256 of a checkpoint that was last changed then, and is one of this network.
+def _fingerprint(path: Path, state: tuple[int, ...]) -> str:
+    """The sha256 of a checkpoint that was seen in this state, and is one of this network.
 
     Raises:
         InputError: it is not.
     """
-    load_network(path)
-    return finding(checkpoint(name), path).sha256
+    load_tensors(path)
+    return sha256_of(path)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_core.faces.landmarks import FaceTrack
+from lipsync_core.faces.landmarks import OUTER_LIPS, FaceTrack
 from lipsync_core.generators.wav2lip.options import Wav2LipOptions
 from lipsync_core.media.probe import FilmInfo
 
@@ -31,7 +31,7 @@ def face_boxes(faces: FaceTrack, info: FilmInfo, options: Wav2LipOptions) -> NDA
     else:
         found = _round_faces(faces)
         if options.static:
-            found[:] = found[faces.present][:1] if faces.present.any() else np.nan
+            found[faces.present] = found[faces.present][:1]
         elif not options.nosmooth:
             found = _steadied(found, faces.present)
         top, bottom, left, right = options.pads
@@ -40,6 +40,14 @@ def face_boxes(faces: FaceTrack, info: FilmInfo, options: Wav2LipOptions) -> NDA
     found = np.floor(np.clip(found, 0, limits))
     found[~(np.minimum(*(found[:, 2:] - found[:, :2]).T) >= _LEAST)] = np.nan
     return found
+
+
+def faces_in(faces: FaceTrack, boxes: NDArray[np.float64]) -> FaceTrack:
+    """The landmarks of those frames whose mouth lies in the frame's box; NaN elsewhere."""
+    mouth = faces.points[:, OUTER_LIPS].mean(1)
+    inside = np.all((mouth > boxes[:, :2]) & (mouth < boxes[:, 2:]), axis=1)
+    points = np.where(inside[:, None, None], faces.points, np.float32(np.nan))
+    return FaceTrack(points, faces.first_frame)
 
 
 def _round_faces(faces: FaceTrack) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_core.faces.blend import Mask, fading_edge, mixed, mouth_mask
-from lipsync_core.media.clip import Box
+from lipsync_core.media.clip import Box, planes_in
 from lipsync_core.media.frames import (
     Plane,
     chroma_steps,
@@ -48,7 +48,7 @@ def spoken(
         return part
     mask = _mask(face - np.array([inside.x, inside.y], np.float32), inside)
     frame = frame_of(planes_of(part), form, tags_of=part)
-    own = _planes_in(planes_of(frame), inside, form)
+    own = planes_in(planes_of(frame), inside, form)
     new = _enlarged(uncoloured(lower, part), place, inside, form)
     for plane, done in zip(own, mixed(own, new, mask, form), strict=True):
         plane[:] = done
@@ -60,16 +60,6 @@ def _inside(place: NDArray[np.float64], part: av.VideoFrame) -> Box:
     left, top = np.ceil(np.maximum(place[:2], 0) / 2).astype(int) * 2
     right, bottom = np.floor(np.minimum(place[2:], [part.width, part.height]) / 2).astype(int) * 2
     return Box(int(left), int(top), max(0, int(right - left)), max(0, int(bottom - top)))
-
-
-def _planes_in(planes: list[Plane], box: Box, pixel_format: str) -> list[Plane]:
-    across, down = chroma_steps(pixel_format)
-    return [
-        plane[box.y // dy : (box.y + box.height) // dy, box.x // dx : (box.x + box.width) // dx]
-        for plane, (dx, dy) in zip(
-            planes, [(1, 1), (across, down), (across, down)], strict=True
-        )
-    ]  # fmt: skip
 
 
 def _mask(face: NDArray[np.float32], box: Box) -> Mask:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from lipsync_core.errors import InputError
 from lipsync_core.generators.wav2lip.network import FACE_SIDE, Wav2LipNetwork
 
 HALF = FACE_SIDE // 2
@@ -45,7 +46,11 @@ class FoldedWav2Lip:
     @torch.inference_mode()
     def speak(self, mel: Tensor, faces: Tensor) -> Tensor:
         """The lower halves of faces that speak: (n, 1, 80, 16) float32 and (n, 96, 96, 3) uint8
-        → (n, 48, 96, 3) uint8, blue, green and red."""
+        → (n, 48, 96, 3) uint8, blue, green and red.
+
+        Raises:
+            InputError: the numbers overflow, as they may in 16 bits.
+        """
         whole = self._given(faces.permute(0, 3, 1, 2)) / 255
         hidden = whole.clone()
         hidden[:, :, HALF:] = 0
@@ -60,6 +65,11 @@ class FoldedWav2Lip:
             beside = seen.pop()[:, :, top:]
             made = torch.cat([made[:, :, _DROPPED.get(number, 0) :], beside], dim=1)
         spoken = self._network.output_block(made)[:, :, _SPOILT:]
+        if not torch.isfinite(spoken).all():
+            raise InputError(
+                f"the network gives numbers that are none ({self.dtype}): give precision=full, or "
+                "fetch its checkpoint again"
+            )
         return (spoken.float() * 255).round_().to(torch.uint8).permute(0, 2, 3, 1)
 
     def _given(self, tensor: Tensor) -> Tensor:

@@ -17,6 +17,10 @@ Sides = Annotated[tuple[int, int, int, int], BeforeValidator(_four_numbers)]
 """Top, bottom, left and right in pixels of the film."""
 
 
+RESOURCES = frozenset({"device", "batch", "limit_s"})
+"""The options that say how a picture is made and not what it shows."""
+
+
 class Wav2LipOptions(BaseModel, extra="forbid", frozen=True):
     """The options of a rendering.
 
@@ -36,8 +40,7 @@ class Wav2LipOptions(BaseModel, extra="forbid", frozen=True):
     device: DeviceName = "auto"
     batch: int | None = Field(None, ge=1, le=1024)
     precision: Literal["full", "mixed"] = "full"
-    limit_s: float = Field(600, gt=0)
-    weights: str = ""
+    limit_s: float = Field(600, gt=0, le=86_400)
 
     @model_validator(mode="after")
     def _box_is_one(self) -> Self:

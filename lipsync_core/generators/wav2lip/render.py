@@ -7,7 +7,8 @@ more than a few batches are held, however long the segment is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
@@ -20,11 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from lipsync_core.ahead import ahead
-from lipsync_core.errors import OutOfMemory, RenderFailed
+from lipsync_core.errors import InputError, OutOfMemory
 from lipsync_core.faces.blend import FACE_ROOM, FACE_SEAM, box_round
 from lipsync_core.faces.landmarks import FaceTrack
 from lipsync_core.generators.device import CardMemory, device_called, is_out_of_memory, turn_on
-from lipsync_core.generators.wav2lip.boxes import face_boxes
+from lipsync_core.generators.wav2lip.boxes import face_boxes, faces_in
 from lipsync_core.generators.wav2lip.compose import lower_half, spoken
 from lipsync_core.generators.wav2lip.folded import FoldedWav2Lip
 from lipsync_core.generators.wav2lip.mel import windows
@@ -36,6 +37,7 @@ from lipsync_core.media.clip import Box, Clip, cropped
 from lipsync_core.media.frames import FrameWriter, bgr_part, read_frames
 from lipsync_core.media.probe import FilmInfo
 from lipsync_core.timeline import Segment
+from lipsync_core.weights.fingerprint import sha256_of, state_of
 from lipsync_core.weights.tensors import read_tensors
 
 BATCHES_AHEAD = 2
@@ -64,47 +66,64 @@ def load_network(path: Path) -> Wav2LipNetwork:
         InputError: the file is no checkpoint of this network.
     """
     network = Wav2LipNetwork().eval()
-    tensors = read_tensors(path, networks_tensors(), "Wav2Lip", scripted=True)
+    tensors = load_tensors(path)
     network.load_state_dict(tensors, strict=False)  # it may lack counters, which mean nothing here
     return network
 
 
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The weights themselves, by name; those of most files stay on the disk until they are used.
+
+    Raises:
+        InputError: the file is no checkpoint of this network.
+    """
+    return read_tensors(path, networks_tensors(), "Wav2Lip", scripted=True)
+
+
 @lru_cache(maxsize=2)
-def _folded(path: Path, changed_ns: int, device: torch.device, dtype: torch.dtype) -> FoldedWav2Lip:
-    """The network of a file that was last changed then."""
+def _folded(
+    path: Path, state: tuple[int, ...], sha256: str, device: torch.device, dtype: torch.dtype
+) -> FoldedWav2Lip:
+    """The network of a file that was seen in this state, if it is the one with that sha256."""
+    if sha256_of(path) != sha256:
+        raise InputError(f"{path} was replaced during the run: start the same command again")
+    torch.backends.cudnn.allow_tf32 = dtype is not torch.float32
     return FoldedWav2Lip(load_network(path), device, dtype)
 
 
 def render_segment(
     material: Material, segment: Segment, speech: Track, out: Path, shift_ms: float,
-    options: Wav2LipOptions, weights: Path, *, beat: Callable[[], None],
+    options: Wav2LipOptions, weights: Path, sha256: str, *, beat: Callable[[], None],
 ) -> tuple[Clip, Figures]:  # fmt: skip
     """Render one segment with a checkpoint; see :class:`lipsync_core.generators.Generator`.
 
     ``beat`` is called as a sign of life.
 
     Raises:
-        RenderFailed: no frame has a face.
+        InputError: no frame has a face, or the checkpoint is not the one with that ``sha256``.
         OutOfMemory: not even a single face fits.
     """
     faces = material.faces(segment.first_frame, segment.last_frame)
     boxes = face_boxes(faces, material.info, options)
     if not np.isfinite(boxes).any():
-        raise RenderFailed(
+        raise InputError(
             f"no usable face in frames {segment.first_frame} to {segment.last_frame}: set the "
             "segment to passthrough in the cut list, or give a box"
         )
     device = device_called(options.device)
-    with turn_on(device, beat):
-        dtype = torch.float16 if options.precision == "mixed" else torch.float32
-        network = _folded(weights, weights.stat().st_mtime_ns, device, dtype)
-        beat()
-        memory = CardMemory(device)
-        with memory.watched():
-            done = render_with(
+    dtype = torch.float16 if options.precision == "mixed" else torch.float32
+    memory = CardMemory(device)
+    try:
+        with turn_on(device, beat), memory.watched():
+            network = _folded(weights, state_of(weights), sha256, device, dtype)
+            beat()
+            clip, figures = render_with(
                 network, material, segment, speech, out, shift_ms, options, beat=beat
             )
-    clip, figures = done
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _no_memory(device) from error
     remarks = tuple(filter(None, (*figures.remarks, memory.told)))
     return replace(clip, remarks=remarks), figures
 
@@ -117,6 +136,8 @@ def render_with(
     info, first, last = material.info, segment.first_frame, segment.last_frame
     faces = material.faces(first, last)
     boxes = face_boxes(faces, info, options)
+    if options.box is not None:  # it may show somebody else than the scan follows
+        faces = faces_in(faces, boxes)
     box = _clip_box(faces, boxes, info)
     late = replace(speech, delay=speech.delay + round(shift_ms * ANALYSIS_RATE / 1000))
     figures = Figures(batch=options.batch or _USUAL_BATCH.get(network.device.type, 8))
@@ -126,14 +147,16 @@ def render_with(
         out, width=box.width, height=box.height, frame_rate=info.frame_rate,
         pixel_format=info.pixel_format, codec="ffv1", colour=info.colour,
     ) as writer:  # fmt: skip
-        for batch, lowers in ahead(_through(network, batches, figures), BATCHES_AHEAD):
-            made = iter(lowers)
-            for look in batch.looks:
-                if look.picture is None:
-                    writer.write(look.part)
-                else:
-                    writer.write(spoken(look.part, next(made), look.place, look.face))
-            beat()
+        made = ahead(_through(network, batches, figures), BATCHES_AHEAD)
+        with closing(made):
+            for batch, lowers in made:
+                lower = iter(lowers)
+                for look in batch.looks:
+                    if look.picture is None:
+                        writer.write(look.part)
+                    else:
+                        writer.write(spoken(look.part, next(lower), look.place, look.face))
+                beat()
     return Clip(out, first, last, box), figures
 
 
@@ -162,7 +185,7 @@ def _clip_box(faces: FaceTrack, boxes: NDArray[np.float64], info: FilmInfo) -> B
     if faces.present.any():
         return box_round(faces, info, FACE_ROOM + FACE_SEAM)
     left, top, right, bottom = boxes[np.isfinite(boxes[:, 0])][0]
-    room = (bottom - top) / 4
+    room = (bottom - top) / 2
     return Box.around(left - room, top - room, right + room, bottom + room, info)
 
 
@@ -206,19 +229,20 @@ def _in_batches(
 
 
 def _through(
-    network: FoldedWav2Lip, batches: Iterable[_Batch], figures: Figures
+    network: FoldedWav2Lip, batches: Generator[_Batch, None, None], figures: Figures
 ) -> Iterator[tuple[_Batch, NDArray[np.uint8]]]:
     """Every batch with the lower halves that the network makes of it: (faces, 48, 96, 3)."""
     began = ready = time.monotonic()
-    for batch in batches:
-        figures.waited_s += time.monotonic() - ready
-        lowers = _lowers(network, batch, figures)
-        figures.faces += len(lowers)
-        handed_over = time.monotonic()
-        figures.network_s = handed_over - began
-        yield batch, lowers
-        ready = time.monotonic()
-        figures.waited_s += ready - handed_over
+    with closing(batches):
+        for batch in batches:
+            figures.waited_s += time.monotonic() - ready
+            lowers = _lowers(network, batch, figures)
+            figures.faces += len(lowers)
+            handed_over = time.monotonic()
+            figures.network_s = handed_over - began
+            yield batch, lowers
+            ready = time.monotonic()
+            figures.waited_s += ready - handed_over
 
 
 def _lowers(network: FoldedWav2Lip, batch: _Batch, figures: Figures) -> NDArray[np.uint8]:
@@ -229,22 +253,26 @@ def _lowers(network: FoldedWav2Lip, batch: _Batch, figures: Figures) -> NDArray[
         heard, seen = (torch.from_numpy(of[some]) for of in (batch.heard, batch.pictures))
         try:
             made.append(network.speak(heard, seen).cpu().numpy())
+            place += figures.batch
+            continue
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            _halve(figures, network.device, error)
-        else:
-            place += figures.batch
+            if figures.batch == 1:
+                raise _no_memory(network.device) from error
+        _halve(figures, network.device)  # here, where what the error held is gone
     return np.concatenate(made) if made else np.zeros((0, FACE_SIDE // 2, FACE_SIDE, 3), np.uint8)
 
 
-def _halve(figures: Figures, device: torch.device, error: BaseException) -> None:
+def _no_memory(device: torch.device) -> OutOfMemory:
+    return OutOfMemory(
+        f"the memory of {device} does not suffice for a single face: free some, or give another "
+        "device"
+    )
+
+
+def _halve(figures: Figures, device: torch.device) -> None:
     """Go on with fewer faces at a time, never with smaller ones."""
-    if figures.batch == 1:
-        raise OutOfMemory(
-            f"the memory of {device} does not suffice for a single face: free some, or give "
-            "another device"
-        ) from error
     figures.batch //= 2
     figures.remarks = [f"{figures.batch} faces at a time, since the memory of {device} ran out"]
     if device.type == "cuda":

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from lipsync_core.errors import InputError
 from lipsync_core.generators import no_options
+from lipsync_core.generators.own_process import Job, process_for
 from lipsync_core.generators.rewrite import Rewrite
 from lipsync_core.media.clip import Clip
 from lipsync_core.timeline import Segment
@@ -30,6 +32,25 @@ class Counted:
         with Path(os.environ["TRIAL_DIARY"]).open("a") as diary:
             diary.write(f"{segment.first_frame}\n")
         return Rewrite().render(material, segment, *rest, **options)
+
+
+class Hanging(Counted):
+    """Starts a process of its own in which nothing ever happens."""
+
+    name = "hanging"
+
+    def render(self, material: Any, segment: Segment, *rest: Any, **options: Any) -> Clip:
+        """Wait for ever; the diary is told who waits."""
+        words = Path(os.environ["TRIAL_DIARY"])
+        clip: Clip = process_for("hanging")(Job(wait_for_ever, (words,), words), 600)
+        return clip
+
+
+def wait_for_ever(diary: Path, *, beat: Any) -> None:
+    """The work of it."""
+    with diary.open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(3600)
 
 
 class Stumbling(Counted):

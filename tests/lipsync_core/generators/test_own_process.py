@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from lipsync_core.errors import InputError, OutOfMemory, RenderFailed
+from lipsync_core.errors import EngineHung, InputError, LipsyncError, OutOfMemory, RenderFailed
 from lipsync_core.generators.own_process import Job, OwnProcess
 
 WORKS = """
@@ -36,6 +37,10 @@ def hang(started, *, beat):
     started.write_text(f"{os.getpid()} {child.pid}")
     print("reading frame 7", flush=True)
     time.sleep(300)
+
+def leave_one(*, beat):
+    subprocess.Popen(["sleep", "300"], close_fds=False)
+    os.kill(os.getpid(), 9)
 
 def take_long(seconds, *, beat):
     for _ in range(int(seconds / 0.2)):
@@ -115,7 +120,7 @@ def test_what_hangs_is_killed_with_all_it_started(
 ) -> None:
     engine(Job(works("add"), (1, 1), tmp_path / "words"), 60)  # it has started
     started = tmp_path / "started"
-    with pytest.raises(RenderFailed) as told:
+    with pytest.raises(EngineHung) as told:
         engine(Job(works("hang"), (started,), tmp_path / "words"), 2)
     assert str(told.value) == (
         "trial showed no sign of work for 2 s and was stopped (its last words: reading frame 7); "
@@ -144,6 +149,56 @@ def test_a_child_that_dies_is_told_and_replaced(
     with pytest.raises(OutOfMemory, match="trial was killed by the system, which does so when mem"):
         engine(Job(works("die"), (-signal.SIGKILL,), tmp_path / "words"), 60)
     assert engine(Job(works("add"), (1, 1), tmp_path / "words"), 60)[0] == 2
+
+
+def test_what_a_dead_child_left_running_holds_nobody_up(
+    engine: OwnProcess, works: Callable[[str], object], tmp_path: Path
+) -> None:
+    engine(Job(works("add"), (1, 1), tmp_path / "words"), 60)
+    began = time.monotonic()
+    with pytest.raises(OutOfMemory):
+        engine(Job(works("leave_one"), (), tmp_path / "words"), 60)
+    assert time.monotonic() - began < 10
+
+
+def test_a_job_too_large_for_a_child_that_does_not_read_ends_in_time(
+    works: Callable[[str], object], tmp_path: Path
+) -> None:
+    engine = OwnProcess("trial")
+    engine(Job(works("add"), (1, 1), tmp_path / "words"), 60)
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(LipsyncError):
+        engine(Job(works("add"), (b"0" * (1 << 23), b""), tmp_path / "words"), 2)
+    assert time.monotonic() - began < 20
+    assert engine.pid is None
+
+
+def test_stopped_it_gives_up_its_job_and_begins_no_other(
+    works: Callable[[str], object], tmp_path: Path
+) -> None:
+    engine, started = OwnProcess("trial"), tmp_path / "started"
+    troubles: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            engine(Job(works("hang"), (started,), tmp_path / "words"), 300)
+        except LipsyncError as error:
+            troubles.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    while not (started.exists() and len(started.read_text().split()) == 2):
+        assert waiting.is_alive()
+        time.sleep(0.05)
+    engine.stop()
+    waiting.join(20)
+    assert [str(error) for error in troubles] == ["trial was stopped"]
+    assert not troubles[0].retryable  # type: ignore[attr-defined]
+    assert gone(list(map(int, started.read_text().split())))
+    with pytest.raises(LipsyncError, match="trial was stopped"):
+        engine(Job(works("add"), (1, 1), tmp_path / "words"), 60)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

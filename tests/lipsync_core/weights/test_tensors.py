@@ -143,6 +143,7 @@ def test_of_a_torchscript_program_only_the_tensors_are_read(
     ("damage", "told"),
     [(lambda table: pickle.dumps({"a": Harmful()}), "more than tensors (program code, which is no"),
      (lambda table: table[: len(table) // 2], "damaged or cut short"),
+     (lambda table: b"\x80\x02K\x07)R.", "damaged or cut short"),  # calls the number 7
      (lambda table: pickle.dumps([1, 2]), "of another network: 6 tensors are missing")],
 )  # fmt: skip
 def test_a_torchscript_program_that_is_no_network_is_refused(
@@ -161,3 +162,31 @@ def test_a_torchscript_program_that_is_no_network_is_refused(
         read_tensors(path, WANTED, "Small", scripted=True)
     assert told in str(refused.value)
     assert not (tmp_path / "harm-was-done").exists()
+
+
+def archived(path: Path, table: bytes, more: bytes = b"") -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("small/data.pkl", table)
+        archive.writestr("small/code/__torch__.py", "")
+        archive.writestr("small/data/0", more)
+    return path
+
+
+def test_a_small_archive_that_would_unpack_to_gigabytes_is_not_unpacked(tmp_path: Path) -> None:
+    path = archived(tmp_path / "bomb.pt", pickle.dumps([]), bytes(1 << 26))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(InputError, match="damaged or cut short"):
+        read_tensors(path, WANTED, "Small", scripted=True)
+
+
+def test_parts_within_parts_without_end_are_not_followed(tmp_path: Path) -> None:
+    """Forty parts, each of which holds the next one twice: a thousand thousand million names."""
+    empty = b"c__torch__\nPart\n)\x81"  # a part, as the pickle of an archive makes it
+    table = empty
+    for number in range(40):
+        place = b"q" + bytes([number])  # remembered, so that it can be named twice
+        table += place + b"0" + empty + b"}(X\x01\x00\x00\x00ah" + bytes([number])
+        table += b"X\x01\x00\x00\x00bh" + bytes([number]) + b"ub"
+    path = archived(tmp_path / "parts.pt", b"\x80\x02" + table + b".")
+    with pytest.raises(InputError, match="damaged or cut short"):
+        read_tensors(path, WANTED, "Small", scripted=True)

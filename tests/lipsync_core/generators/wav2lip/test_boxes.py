@@ -10,7 +10,7 @@ from face_factory import without_faces
 from pydantic import ValidationError
 
 from lipsync_core.faces.landmarks import FaceTrack
-from lipsync_core.generators.wav2lip.boxes import face_boxes
+from lipsync_core.generators.wav2lip.boxes import face_boxes, faces_in
 from lipsync_core.generators.wav2lip.options import Wav2LipOptions
 from lipsync_core.material import Material
 
@@ -63,14 +63,23 @@ def test_one_face_does_not_smooth_another_behind_a_gap(demo_material: Material) 
 def test_static_keeps_the_first_one(demo_material: Material) -> None:
     faces = without_faces(walking(), slice(0, 2))
     found = boxes(demo_material, faces, static=True)
-    assert np.all(found == found[0])
-    assert found[0].tolist() == boxes(demo_material, faces, nosmooth=True)[2].tolist()
+    assert np.isnan(found[:2]).all()  # and a frame without a face has none
+    assert np.all(found[2:] == found[2])
+    assert found[2].tolist() == boxes(demo_material, faces, nosmooth=True)[2].tolist()
 
 
 def test_a_box_of_one_s_own_holds_for_every_frame(demo_material: Material) -> None:
     faces = without_faces(walking(), slice(0, 12))
     found = boxes(demo_material, faces, box="10,110,20,140")
     assert np.all(found == [20, 10, 140, 110])
+
+
+def test_a_mouth_outside_the_box_is_somebody_else_s(demo_material: Material) -> None:
+    """A box chosen by hand need not hold the face that the scan follows."""
+    faces = walking()
+    mine = faces_in(faces, boxes(demo_material, faces, box="100,200,100,195"))
+    assert mine.present.tolist() == [frame < 5 for frame in range(12)]
+    assert np.array_equal(mine.points[:5], faces.points[:5])
 
 
 def test_beyond_the_picture_there_is_nothing_to_see(demo_material: Material) -> None:

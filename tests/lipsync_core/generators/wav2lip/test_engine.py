@@ -13,7 +13,7 @@ import pytest
 import torch
 from synthetic_weights import simple_wav2lip
 
-from lipsync_core.errors import RenderFailed
+from lipsync_core.errors import EngineHung, InputError
 from lipsync_core.generators.own_process import OwnProcess, process_for
 from lipsync_core.generators.wav2lip import Wav2Lip
 from lipsync_core.generators.wav2lip.folded import FoldedWav2Lip
@@ -24,7 +24,7 @@ from lipsync_core.media.audio import Track
 from lipsync_core.media.frames import planes_of, read_frames
 from lipsync_core.media.probe import probe
 from lipsync_core.timeline import Segment
-from lipsync_core.weights.registry import checkpoint
+from lipsync_core.weights.registry import checkpoint, located
 
 WORDS = Segment(0, 40, 52)
 
@@ -64,6 +64,25 @@ def test_renders_what_the_network_makes(
         assert away.max() <= 1  # another number of threads may round otherwise
 
 
+def test_a_checkpoint_that_is_replaced_during_a_run_is_noticed(
+    engine: Wav2Lip, demo_material: Material, demo_speech: Track, tmp_path: Path
+) -> None:
+    """Even by one of the same size and time: what is made goes by the name of its weights."""
+    file, options = located("wav2lip"), engine.checked({"device": "cpu"})
+    before, kept = file.stat(), file.read_bytes()
+    torch.save(simple_wav2lip(0.2).state_dict(), file)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    try:
+        with pytest.raises(InputError, match=r"wav2lip\.pth was replaced during the run: start"):
+            engine.render(
+                demo_material, WORDS, demo_speech, tmp_path / "c.mkv", shift_ms=0, options=options
+            )
+        assert engine.checked({"device": "cpu"})["weights"] != options["weights"]
+    finally:
+        file.write_bytes(kept)
+
+
 def test_what_hangs_is_stopped_and_no_clip_appears(
     engine: Wav2Lip, demo_material: Material, demo_speech: Track, tmp_path: Path
 ) -> None:
@@ -73,7 +92,7 @@ def test_what_hangs_is_stopped_and_no_clip_appears(
     hanging = replace(demo_speech, path=pipe)
     options = engine.checked({"device": "cpu", "limit_s": 6})
     began = time.monotonic()
-    with pytest.raises(RenderFailed, match="wav2lip on cpu showed no sign of work for 6 s and was"):
+    with pytest.raises(EngineHung, match="wav2lip on cpu showed no sign of work for 6 s and was"):
         engine.render(
             demo_material, WORDS, hanging, tmp_path / "clip.mkv", shift_ms=0, options=options
         )

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from synthetic_weights import HEARD_BAND, HEARD_COLUMN, simple_wav2lip
 
 from lipsync_core.demo.film import DemoFilm
-from lipsync_core.errors import OutOfMemory, RenderFailed
+from lipsync_core.errors import InputError, OutOfMemory
 from lipsync_core.faces.landmarks import FaceTrack
 from lipsync_core.generators.wav2lip.folded import FoldedWav2Lip
 from lipsync_core.generators.wav2lip.mel import column_of, mel
 from lipsync_core.generators.wav2lip.options import Wav2LipOptions
-from lipsync_core.generators.wav2lip.render import Figures, render_with
+from lipsync_core.generators.wav2lip.render import Figures, render_segment, render_with
 from lipsync_core.material import Material, gather
 from lipsync_core.media.audio import ANALYSIS_RATE, Track, lay_track
 from lipsync_core.media.clip import Clip, joined_frames
@@ -135,12 +135,10 @@ def test_a_frame_without_a_face_stays_the_film_s_own(
 
 
 def test_a_segment_without_any_face_cannot_be_rendered(demo_material: Material) -> None:
-    from lipsync_core.generators.wav2lip.render import render_segment
-
-    with pytest.raises(RenderFailed, match="no usable face in frames 260 to 300: set the segment"):
+    with pytest.raises(InputError, match="no usable face in frames 260 to 300: set the segment"):
         render_segment(
             demo_material, Segment(1, 260, 300), None, Path("x.mkv"), 0.0, Wav2LipOptions(),
-            Path("none"), beat=lambda: None,
+            Path("none"), "", beat=lambda: None,
         )  # type: ignore[arg-type]  # fmt: skip
 
 
@@ -278,6 +276,26 @@ def test_a_box_is_enough_where_no_landmarks_are_found(
     assert left >= 120
     assert right < 380
     assert (new != old)[:, 300, 250].any()
+
+
+def test_a_box_on_another_head_changes_that_one(
+    listener: FoldedWav2Lip, demo_material: Material, spoken: Spoken
+) -> None:
+    """Where the scan follows somebody else: only what the box shows is changed."""
+    new, old = joined(demo_material, spoken(listener, WORDS, box="20,120,10,110")[0])
+    changed = np.argwhere((new != old).any(0))
+    (top, left), (bottom, right) = changed.min(0), changed.max(0)
+    assert top >= 70
+    assert bottom < 120
+    assert left >= 10
+    assert right < 110
+
+
+def test_numbers_that_are_none_are_told(spoken: Spoken) -> None:
+    broken = simple_wav2lip()
+    broken.output_block[1].bias.data[0] = torch.nan
+    with pytest.raises(InputError, match="the network gives numbers that are none"):
+        spoken(FoldedWav2Lip(broken, CPU), WORDS)
 
 
 def test_memory_does_not_grow_with_the_segment(
