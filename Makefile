@@ -22,7 +22,7 @@ demo: setup  ## make a demo film, dub it, print where to look
 
 # two processes share the cores: threads of the libraries' own would only wait for each other
 test: setup  ## run every test
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## ruff and mypy
 	$(VENV)/bin/ruff check .

@@ -20,7 +20,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 import httpx
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
 
 START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 10.0
@@ -41,7 +46,9 @@ def server_for_the_run() -> Iterator[None]:
     if get_current_settings().api.url is not None:
         yield
         return
-    with temporary_settings({PREFECT_API_URL: _started()}):
+    # at its end a flow waits up to a second for its heartbeat, which nobody listens to here
+    settings = {PREFECT_API_URL: _started(), PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+    with temporary_settings(settings):
         yield
 
 

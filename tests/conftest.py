@@ -18,6 +18,15 @@ from lipsync_core.media.audio import ANALYSIS_RATE, Track, lay_track
 settings.register_profile("any machine", deadline=None)  # a busy one is no failure
 settings.load_profile("any machine")
 
+# Where several processes share the files, those that make whole films come first: a long one begun
+# at the end would leave the other processes with nothing to do.
+LONG_FIRST = ("real_media", "flows", "tasks", "jobs", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {name: place for place, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+
 
 @pytest.fixture(scope="session")
 def demo_film(tmp_path_factory: pytest.TempPathFactory) -> DemoFilm:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from in_process import Here
+from in_process import NO_HEARTBEAT, Here
 from media_factory import bursts, ffmpeg, make_film, write_sound
 from prefect_server import PrefectServer, running_server
 from real_command import Command, Ran
@@ -32,7 +32,7 @@ def with_server(server: PrefectServer) -> Iterator[None]:
     """Flows and tasks called in this process talk to the server."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: server.api}):
+    with temporary_settings({PREFECT_API_URL: server.api} | NO_HEARTBEAT):
         yield
 
 

@@ -16,7 +16,12 @@ from typing import Any, TypeVar
 from unittest import mock
 
 import pytest
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    PREFECT_HOME,
+    temporary_settings,
+)
 from prefect_server import PrefectServer
 from real_command import Ran
 
@@ -29,6 +34,10 @@ from lipsync_core.errors import LipsyncError
 from lipsync_core.report.summary import RunSummary
 
 R, T = TypeVar("R"), TypeVar("T")
+
+# At its end a flow waits for the thread of its heartbeat, which looks up once a second. Nobody
+# listens to it here; it beats wherever a test runs a command at a server.
+NO_HEARTBEAT = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ class Here:
 
     @contextmanager
     def _in_place(self) -> Iterator[None]:
-        settings = {PREFECT_API_URL: self.server.api, PREFECT_HOME: self.home}
+        settings = {PREFECT_API_URL: self.server.api, PREFECT_HOME: self.home} | NO_HEARTBEAT
         with temporary_settings(settings), mock.patch.dict(os.environ, self.environment):
             yield
 

@@ -17,28 +17,36 @@ from sync_service import SyncService
 from lipsync_core.demo.film import DemoFilm
 
 LIMIT_S = 240.0
+ANSWERS = {"refused": False, "approved": True}
+OPTIONS = {"refused": "temperature=0.4", "approved": "temperature=0.6"}
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[SyncService]:
-    service = SyncService(tmp_path / "service", "--job-seconds", "0.5", "--render", "copy")
+    service = SyncService(tmp_path / "service", "--job-seconds", "0.3", "--render", "copy")
     yield service
     service.stop()
 
 
 @pytest.fixture
-def run_id(server: PrefectServer, short_film: DemoFilm) -> str:
-    """A run that would cost 30 cents and may cost 10."""
+def runs(server: PrefectServer, short_film: DemoFilm) -> dict[str, str]:
+    """Two runs that would cost 30 cents each and may cost 10, by what is answered.
+
+    One order is not the other, so that two would be paid twice.
+    """
     deployment = deployed_bulk()
-    given = {
-        "video": str(short_film.video), "audio": str(short_film.speech), "generator": "sync",
-        "budget": 0.1, "out": "out",
-    }  # fmt: skip
-    answer = server.post(
-        f"deployments/{deployment['id']}/create_flow_run", parameters={"request": given}
-    )
-    created: str = answer.json()["id"]
-    return created
+
+    def created(out: str) -> str:
+        given = {
+            "video": str(short_film.video), "audio": str(short_film.speech), "generator": "sync",
+            "budget": 0.1, "out": out, "options": OPTIONS[out],
+        }  # fmt: skip
+        answer = server.post(
+            f"deployments/{deployment['id']}/create_flow_run", parameters={"request": given}
+        )
+        return str(answer.json()["id"])
+
+    return {name: created(name) for name in ANSWERS}
 
 
 @pytest.fixture
@@ -46,12 +54,13 @@ def worker(
     server: PrefectServer,
     service: SyncService,
     here: Here,
-    run_id: str,
+    runs: dict[str, str],
     short_film: DemoFilm,
     tmp_path: Path,
 ) -> Iterator[None]:
-    """A worker that takes the run."""
-    here.know(short_film, tmp_path / "out")
+    """A worker that takes the runs."""
+    for name in runs:
+        here.know(short_film, tmp_path / name)
     command = [
         sys.executable,
         "-m",
@@ -78,27 +87,38 @@ def until(server: PrefectServer, what: dict[str, Any], states: set[str]) -> dict
             if run["state"]["type"] in states:
                 found: dict[str, Any] = run
                 return found
-        time.sleep(1)
+        time.sleep(0.5)
     raise TimeoutError(f"no run became {states}")
 
 
-@pytest.mark.parametrize(("approve", "end", "paid"), [(True, "COMPLETED", 1), (False, "FAILED", 0)])
+def answer(server: PrefectServer, run_id: str, approve: bool) -> None:
+    """Fill in the form of a paused run, which is there a moment after the pause."""
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        told = server.post(f"flow_runs/{run_id}/resume", run_input={"approve": approve})
+        if told.is_success and told.json()["status"] == "ACCEPT":
+            return
+        assert time.monotonic() < deadline, told.text
+        time.sleep(0.2)
+
+
 def test_a_person_decides(
-    approve: bool,
-    end: str,
-    paid: int,
     server: PrefectServer,
     service: SyncService,
-    run_id: str,
+    runs: dict[str, str],
     worker: None,
     tmp_path: Path,
 ) -> None:
-    of_the_film = {"parent_flow_run_id": {"any_": [run_id]}}
-    paused = until(server, of_the_film, {"PAUSED"})
+    paused = {
+        name: until(server, {"parent_flow_run_id": {"any_": [run_id]}}, {"PAUSED"})
+        for name, run_id in runs.items()
+    }
     assert service.every_job == []
-    answer = server.post(f"flow_runs/{paused['id']}/resume", run_input={"approve": approve})
-    assert answer.json()["status"] == "ACCEPT", answer.text
-    ended = until(server, {"id": {"any_": [run_id]}}, {"COMPLETED", "FAILED", "CRASHED"})
-    assert ended["state"]["type"] == end
-    assert len(service.bill) == paid
-    assert (tmp_path / "out" / "short" / "final.mp4").is_file() == approve
+    for name, run in paused.items():
+        answer(server, run["id"], ANSWERS[name])
+    for name, end in (("refused", "FAILED"), ("approved", "COMPLETED")):
+        ended = until(server, {"id": {"any_": [runs[name]]}}, {"COMPLETED", "FAILED", "CRASHED"})
+        assert ended["state"]["type"] == end
+        assert (tmp_path / name / "short" / "final.mp4").is_file() == ANSWERS[name]
+    [paid] = service.every_job
+    assert paid["status"] == "COMPLETED"

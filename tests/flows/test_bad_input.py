@@ -187,14 +187,19 @@ def test_a_folder_that_may_not_be_written_to_is_told(
     refused(typed(*pair(film), "--out", locked / "out"), "cannot write", "choose another one")
 
 
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film whose faces and whose pictures take much room."""
+    return make_film(tmp_path_factory.mktemp("large") / "noisy.mp4", frames=60, size=(1280, 720))
+
+
 @pytest.mark.parametrize(
     ("limit_kb", "file"), [(100, "faces.npy"), (1000, "final")], ids=["in a scan", "in a join"]
 )
 def test_a_full_disk_ends_the_run_and_leaves_no_half_file(
-    limit_kb: int, file: str, command: Command, film: DemoFilm, tmp_path: Path
+    limit_kb: int, file: str, command: Command, film: DemoFilm, noisy: Path, tmp_path: Path
 ) -> None:
     """The limit on file sizes gives the same answer as a used-up quota, and needs no rights."""
-    noisy = make_film(film.video.with_name("noisy.mp4"), frames=60, size=(1280, 720))
     ran = command.within(limit_kb * 1024)(*pair(film, video=noisy), "--out", tmp_path / "out")
     refused(ran, "disk full while writing", file, "free some space", code=1)
     nothing_half_done(tmp_path / "out")

@@ -12,23 +12,25 @@ from real_command import Command
 
 from flows.join import JoinRequest, JoinResult, join
 from flows.split import SplitRequest, split
-from lipsync_core.demo.film import CUT_FRAME, FRAMES, DemoFilm
+from lipsync_core.demo.film import DemoFilm
 from lipsync_core.errors import InputError
 from lipsync_core.media.checks import psnr_outside_db
 from lipsync_core.media.frames import read_frames
 from lipsync_core.media.probe import probe
 
+FRAMES, CUT_FRAME = 190, 150  # of the short film: all of them, and the first of its second shot
+
 
 @pytest.fixture(scope="module")
-def parts(demo_film: DemoFilm, here: Here, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo film in its two shots."""
+def parts(short_film: DemoFilm, here: Here, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The short film in its two shots."""
     folder = tmp_path_factory.mktemp("parts")
-    here.run(split, SplitRequest(video=demo_film.video, out=folder))
+    here.run(split, SplitRequest(video=short_film.video, out=folder))
     return folder
 
 
 def test_the_command_joins_a_film_as_it_was(
-    command: Command, parts: Path, demo_film: DemoFilm, tmp_path: Path
+    command: Command, parts: Path, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     final = tmp_path / "joined.mp4"
     ran = command(parts, "--out", final, "--json", module="flows.join")
@@ -37,8 +39,8 @@ def test_the_command_joins_a_film_as_it_was(
     assert (result.output, result.frames, result.notes) == (str(final), FRAMES, [])
     assert result.max_boundary_lag_ms is not None
     assert result.max_boundary_lag_ms < 0.05
-    assert psnr_outside_db(probe(demo_film.video), probe(final), []) > 40
-    heard, own = decoded_sound(final, 1), decoded_sound(demo_film.video, 1)
+    assert psnr_outside_db(probe(short_film.video), probe(final), []) > 40
+    heard, own = decoded_sound(final, 1), decoded_sound(short_film.video, 1)
     talking = slice(0, CUT_FRAME * 640)
     assert abs(lag_ms(heard[talking], own[talking], 16_000)) < 0.05
 
@@ -57,11 +59,11 @@ def test_the_command_names_the_parts_that_are_missing(
 
 @pytest.mark.usefixtures("with_server")
 def test_the_new_speech_lies_under_the_whole_film(
-    parts: Path, demo_film: DemoFilm, tmp_path: Path
+    parts: Path, short_film: DemoFilm, tmp_path: Path
 ) -> None:
     final = tmp_path / "joined.mp4"
-    result = join(JoinRequest(folder=parts, audio=demo_film.speech, out=final))
-    heard, speech = decoded_sound(final, 1), decoded_sound(demo_film.speech, 1)
+    result = join(JoinRequest(folder=parts, audio=short_film.speech, out=final))
+    heard, speech = decoded_sound(final, 1), decoded_sound(short_film.speech, 1)
     assert abs(lag_ms(heard, speech, 16_000)) < 0.05
     assert (result.sound, result.frames) == ("speech.wav", FRAMES)
 

@@ -12,16 +12,18 @@ from media_factory import bursts, make_film, number_of, write_sound
 from real_command import Command
 
 from flows.split import SplitRequest, SplitResult, split
-from lipsync_core.demo.film import CUT_FRAME, FRAMES, DemoFilm
+from lipsync_core.demo.film import DemoFilm
 from lipsync_core.errors import InputError
 from lipsync_core.media.frames import read_frames
 from lipsync_core.media.probe import probe
 
+FRAMES, CUT_FRAME = 190, 150  # of the short film: all of them, and the first of its second shot
+
 
 def test_the_command_splits_a_film_at_its_cut(
-    command: Command, demo_film: DemoFilm, tmp_path: Path
+    command: Command, short_film: DemoFilm, tmp_path: Path
 ) -> None:
-    ran = command(demo_film.video, "--out", tmp_path / "parts", "--json", module="flows.split")
+    ran = command(short_film.video, "--out", tmp_path / "parts", "--json", module="flows.split")
     assert ran.code == 0, ran.err
     result = SplitResult.model_validate_json(ran.out)
     assert [(p.number, p.first_frame, p.last_frame) for p in result.parts] == [

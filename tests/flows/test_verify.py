@@ -8,33 +8,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media_factory import write_sound
+from media_factory import decoded_sound, write_sound
 from prefect_server import PrefectServer
 from pydantic import ValidationError
 from real_command import Command
 
 from flows.verify import FolderResult, VerifyRequest, VerifyResult, verify
-from lipsync_core.demo.film import CUT_FRAME, FRAMES, DemoFilm
+from lipsync_core.demo.film import DemoFilm
 from lipsync_core.errors import InputError
-from lipsync_core.material import Material
-from lipsync_core.media.audio import Track
 
-SAMPLES_A_FRAME = 640
+RATE = 16_000  # of the film's own sound
+FRAMES, CUT_FRAME = 190, 150  # of the short film: all of them, and the first without a face
 
 
-def moved(own_words: Track | None, early_frames: int, out: Path) -> Path:
-    """A sound so many frames of 1/25 s earlier, or later where that is negative."""
-    assert own_words is not None
-    sound = own_words.read()
-    shift = early_frames * SAMPLES_A_FRAME
+def moved(film: DemoFilm, early_frames: int, out: Path) -> Path:
+    """The film's own sound so many frames of 1/25 s earlier, or later where that is negative."""
+    sound = decoded_sound(film.video, 1)
+    shift = early_frames * RATE // 25
     shifted = sound[shift:] if shift >= 0 else np.pad(sound, ((-shift, 0), (0, 0)))
-    return write_sound(out, shifted, own_words.sample_rate)
+    return write_sound(out, shifted, RATE)
 
 
 def test_the_command_finds_a_film_in_sync_with_its_own_sound(
-    command: Command, demo_film: DemoFilm
+    command: Command, short_film: DemoFilm
 ) -> None:
-    ran = command(demo_film.video, "--json", module="flows.verify")
+    ran = command(short_film.video, "--json", module="flows.verify")
     assert ran.code == 0, ran.err
     result = VerifyResult.model_validate_json(ran.out)
     assert (result.in_sync, result.evidence, result.frame_rate) == (True, "ok", "25")
@@ -44,10 +42,10 @@ def test_the_command_finds_a_film_in_sync_with_its_own_sound(
 
 
 def test_the_command_says_how_to_repair_a_shift(
-    command: Command, demo_film: DemoFilm, demo_material: Material, tmp_path: Path
+    command: Command, short_film: DemoFilm, tmp_path: Path
 ) -> None:
-    late = moved(demo_material.sound, -4, tmp_path / "late.wav")
-    ran = command(demo_film.video, "--audio", late, module="flows.verify")
+    late = moved(short_film, -4, tmp_path / "late.wav")
+    ran = command(short_film.video, "--audio", late, module="flows.verify")
     assert ran.code == 1
     table, verdict = ran.out.rstrip().splitlines()[1:]
     span, speaks, offset_ms = table.split()[:3]
@@ -59,14 +57,10 @@ def test_the_command_says_how_to_repair_a_shift(
 @pytest.mark.usefixtures("with_server")
 @pytest.mark.parametrize("early_frames", [3, -4])
 def test_a_known_shift_is_measured_and_told_in_the_ui(
-    server: PrefectServer,
-    demo_film: DemoFilm,
-    demo_material: Material,
-    tmp_path: Path,
-    early_frames: int,
+    server: PrefectServer, short_film: DemoFilm, tmp_path: Path, early_frames: int
 ) -> None:
-    audio = moved(demo_material.sound, early_frames, tmp_path / "moved.wav")
-    result = verify(VerifyRequest(video=demo_film.video, audio=audio))
+    audio = moved(short_film, early_frames, tmp_path / "moved.wav")
+    result = verify(VerifyRequest(video=short_film.video, audio=audio))
     assert isinstance(result, VerifyResult)
     assert result.offset_frames == pytest.approx(early_frames, abs=0.5)
     assert (result.in_sync, result.exit_code) == (False, 1)
@@ -100,11 +94,11 @@ def test_of_two_faces_the_one_who_speaks_counts(command: Command, dialogue: Path
 
 @pytest.mark.usefixtures("with_server")
 def test_a_folder_gives_a_table_and_names_what_it_drops(
-    demo_film: DemoFilm, faceless_film: DemoFilm, tmp_path: Path
+    short_film: DemoFilm, faceless_film: DemoFilm, tmp_path: Path
 ) -> None:
     clips = tmp_path / "it's a folder"
     (clips / "more").mkdir(parents=True)
-    shutil.copy(demo_film.video, clips / "demo.mp4")
+    shutil.copy(short_film.video, clips / "demo.mp4")
     shutil.copy(faceless_film.video, clips / "more" / "silent.mp4")
     (clips / "broken.mov").write_bytes(b"moov")
     (clips / "notes.txt").write_text("not a film")

@@ -67,9 +67,9 @@ def manifest(path: Path, pairs: Iterable[tuple[Path, Path]]) -> Path:
     return path
 
 
-def excerpt(clip: Path, folder: Path) -> Path:
+def excerpt(clip: Path, folder: Path, seconds: float = EXCERPT_S) -> Path:
     """The first seconds of a clip, its packets as they are."""
-    ffmpeg("-i", clip, "-t", str(EXCERPT_S), "-c", "copy", folder / clip.name)
+    ffmpeg("-i", clip, "-t", str(seconds), "-c", "copy", folder / clip.name)
     return folder / clip.name
 
 
@@ -133,9 +133,10 @@ def test_lips_follow_the_other_words_as_they_followed_their_own(dubbed: Ran, vid
 def test_a_part_of_a_speaker_who_turns_away(
     real_media: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    source = real_media / "threequarter_officer.mp4"
+    folder = tmp_path_factory.mktemp("officer")
+    source = excerpt(real_media / "threequarter_officer.mp4", folder, 18)
     ran = bulk(
-        tmp_path_factory.mktemp("officer"), "--video", source,
+        folder / "out", "--video", source,
         "--audio", real_media / "en_eng.wav", "--start", "5.6", "--end", "15.6",
     )  # fmt: skip
     [film] = ran.summary.films
@@ -143,7 +144,7 @@ def test_a_part_of_a_speaker_who_turns_away(
     assert [(s.first_frame, s.last_frame, s.kind) for s in film.segments] == [
         (0, 140, SpanKind.PASSTHROUGH),
         (140, 390, SpanKind.LIPSYNC),
-        (390, 700, SpanKind.PASSTHROUGH),
+        (390, 454, SpanKind.PASSTHROUGH),
     ]
     assert keeps_the_timeline(film, source)
     offset, confidence, own = figures(film)

@@ -121,7 +121,8 @@ class SyncNetScorer:
             )
             lips = torch.full_like(sounds, torch.nan)  # a look not taken counts for nothing
             taken = slice(-first % self.every, None, self.every)
-            lips[taken] = self._network.see(torch.from_numpy(np.stack(seen[taken])))
+            if looks := seen[taken]:
+                lips[taken] = self._network.see(torch.from_numpy(np.stack(looks)))
             yield lips, sounds
 
     def score(self, measurements: Sequence[dict[str, Any]]) -> SyncScore:

@@ -7,7 +7,10 @@ how loud the sound.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +29,8 @@ from lipsync_core.sync.syncnet.network import SyncNet
 from lipsync_core.sync.syncnet.scorer import FastSyncNetScorer, SyncNetScorer, load_network
 
 DARKNESS, LOUDNESS = (147.0, 12.0), (26.0, 10.6)  # of the demo film: mean and spread
+LOOK = 60, 140  # frames
+Early = Callable[[int], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +45,18 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def scorer() -> SyncNetScorer:
     """One that really tells sync."""
     return SyncNetScorer(simple_syncnet(DARKNESS, LOUDNESS), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def heard_early(scorer: SyncNetScorer, demo_material: Material) -> Early:
+    """What the scorer measures where the sound is so many frames early; each measured once."""
+
+    @cache
+    def measured(early: int) -> list[dict[str, Any]]:
+        sound = np.roll(own_sound(demo_material), -early * 640)
+        return scorer.measure(span_of(demo_material, sound, *LOOK), [LOOK])
+
+    return measured
 
 
 def own_sound(material: Material) -> NDArray[np.float32]:
@@ -103,13 +120,8 @@ def test_the_answer_is_that_of_the_formulas(
     assert score.confidence == pytest.approx(np.median(means) - min(means), rel=1e-3, abs=0.05)
 
 
-def test_moved_sound_moves_the_offset_by_as_much(
-    scorer: SyncNetScorer, demo_material: Material
-) -> None:
-    sound, offsets = own_sound(demo_material), {}
-    for early in (0, -10, 12):
-        span = span_of(demo_material, np.roll(sound, -early * 640), 60, 140)
-        offsets[early] = scorer.score(scorer.measure(span, [(60, 140)])).offset_frames
+def test_moved_sound_moves_the_offset_by_as_much(scorer: SyncNetScorer, heard_early: Early) -> None:
+    offsets = {early: scorer.score(heard_early(early)).offset_frames for early in (0, -10, 12)}
     assert {e: o - offsets[0] for e, o in offsets.items()} == pytest.approx(
         {early: early for early in offsets}, abs=0.5
     )
@@ -173,11 +185,11 @@ def test_spans_without_evidence_do_not_count(
 
 
 def test_every_second_look_tells_nearly_the_same(
-    scorer: SyncNetScorer, demo_material: Material
+    scorer: SyncNetScorer, heard_early: Early, demo_material: Material
 ) -> None:
     fast = FastSyncNetScorer(simple_syncnet(DARKNESS, LOUDNESS), device="cpu")
-    span = span_of(demo_material, own_sound(demo_material), 60, 140)
-    [whole], [half] = (one.measure(span, [(60, 140)]) for one in (scorer, fast))
+    [whole] = heard_early(0)
+    [half] = fast.measure(span_of(demo_material, own_sound(demo_material), *LOOK), [LOOK])
     assert np.array(half["counts"]) * 2 == pytest.approx(np.array(whole["counts"]), abs=1)
     exact, estimate = scorer.score([whole]), fast.score([half])
     assert estimate.offset_frames == pytest.approx(exact.offset_frames, abs=0.4)
@@ -187,11 +199,10 @@ def test_every_second_look_tells_nearly_the_same(
 
 
 def test_who_speaks_agrees_where_the_sound_is_known_to_be(
-    scorer: SyncNetScorer, demo_material: Material
+    scorer: SyncNetScorer, heard_early: Early
 ) -> None:
-    sound = np.roll(own_sound(demo_material), -4 * 640)
-    found = scorer.measure(span_of(demo_material, sound, 60, 140), [(60, 140)])
+    found = heard_early(-10)
     confidence = scorer.score(found).confidence
-    assert scorer.agreement(found, 4.0) == pytest.approx(confidence / 6, rel=0.01)
-    assert scorer.agreement(found, -8.0) < 0.8 * scorer.agreement(found, 4.0)
+    assert scorer.agreement(found, -10.0) == pytest.approx(confidence / 6, rel=0.01)
+    assert scorer.agreement(found, 2.0) < 0.8 * scorer.agreement(found, -10.0)
     assert scorer.agreement([], 0.0) == 0
