@@ -13,7 +13,7 @@ from flows.engine import Engine
 from flows.progress import progress
 from flows.request import BulkRequest
 from lipsync_core.errors import RenderFailed, told
-from lipsync_core.generators.own_process import stop_all
+from lipsync_core.generators.own_process import start_anew, stop_all
 from lipsync_core.sync import load_scorer
 from lipsync_core.sync.score import Scorer
 from lipsync_core.sync.verdict import Moved, judge
@@ -34,6 +34,7 @@ def render_segments(
     Raises:
         RenderFailed: more segments failed than the request allows.
     """
+    start_anew()
     engine = request.engine
     request.check_redone([segment.index for segment in planned.to_render])
     entries = [

@@ -57,11 +57,18 @@ def process_for(engine: str) -> OwnProcess:
 
 @atexit.register
 def stop_all() -> None:
-    """End all children, also in the middle of a job; what waits for them gets an error."""
+    """End all children, also in the middle of a job. What waits for them gets an error, and so
+    does what asks for them, until :func:`start_anew`."""
     with _guard:
         for process in _processes.values():
             process.stop()
-        _processes.clear()
+
+
+def start_anew() -> None:
+    """Let engines that were stopped be used again."""
+    with _guard:
+        for engine in [name for name, process in _processes.items() if process.is_stopped]:
+            del _processes[engine]
 
 
 class OwnProcess:
@@ -72,7 +79,7 @@ class OwnProcess:
         self._turn = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._channel: Connection | None = None
-        self._is_stopped = False
+        self.is_stopped = False
 
     def __call__(self, job: Job, limit_s: float) -> Any:
         """Have a job done and wait for it.
@@ -103,7 +110,7 @@ class OwnProcess:
     def stop(self) -> None:
         """End the child, whatever it does; a job that is waited for ends with an error, and no
         later one is begun."""
-        self._is_stopped = True
+        self.is_stopped = True
         self._kill()
         with self._turn:
             self._end()
@@ -135,7 +142,7 @@ class OwnProcess:
 
     def _why_it_died(self, job: Job) -> LipsyncError:
         code = self._end()
-        if self._is_stopped:
+        if self.is_stopped:
             return LipsyncError(f"{self._engine} was stopped")
         if code == -signal.SIGKILL:
             return OutOfMemory(
@@ -166,7 +173,7 @@ class OwnProcess:
         return child.wait(_ENDS_IN_S)
 
     def _started(self) -> Connection:
-        if self._is_stopped:
+        if self.is_stopped:
             raise LipsyncError(f"{self._engine} was stopped")
         if self.pid is not None and self._channel is not None:
             return self._channel

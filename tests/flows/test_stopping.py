@@ -17,13 +17,15 @@ from lipsync_core.demo.film import DemoFilm
 def test_a_hanging_engine_holds_no_run_up(
     how: str, here: Here, command: Command, short_film: DemoFilm, plugin: Path, tmp_path: Path
 ) -> None:
-    """Nobody waits for the ten minutes that it may hang, let alone for a second try."""
-    out, diary = tmp_path / "out", tmp_path / "diary"
+    """Nobody waits for the ten minutes that it may hang, let alone for a second try, and none of
+    the segments that wait for their turn takes it."""
+    out, diary, cuts = tmp_path / "out", tmp_path / "diary", tmp_path / "cuts.csv"
+    cuts.write_text("0\n30\n60\n90\n120\n150\n")
     here.know(short_film, out)
     given = command.with_package(plugin).given(TRIAL_DIARY=str(diary))
     process = given.start(
         "--video", short_film.video, "--audio", short_film.speech, "--out", out, "--generator",
-        "hanging",
+        "hanging", "--cuts", cuts, "--max-workers", "2",
     )  # fmt: skip
     try:
         while not (diary.exists() and diary.read_text().strip()):

@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 
 from lipsync_core.errors import EngineHung, InputError, LipsyncError, OutOfMemory, RenderFailed
-from lipsync_core.generators.own_process import Job, OwnProcess
+from lipsync_core.generators.own_process import (
+    Job,
+    OwnProcess,
+    process_for,
+    start_anew,
+    stop_all,
+)
 
 WORKS = """
 import os, subprocess, sys, time
@@ -173,6 +179,22 @@ def test_a_job_too_large_for_a_child_that_does_not_read_ends_in_time(
         engine(Job(works("add"), (b"0" * (1 << 23), b""), tmp_path / "words"), 2)
     assert time.monotonic() - began < 20
     assert engine.pid is None
+
+
+def test_all_of_them_are_stopped_until_somebody_begins_anew(
+    works: Callable[[str], object], tmp_path: Path
+) -> None:
+    job = Job(works("add"), (1, 1), tmp_path / "words")
+    engine = process_for("trial of all")
+    _, pid = engine(job, 60)
+    stop_all()
+    assert gone([pid])
+    with pytest.raises(LipsyncError, match="trial of all was stopped"):
+        process_for("trial of all")(job, 60)
+    start_anew()
+    assert process_for("trial of all")(job, 60)[0] == 2
+    stop_all()
+    start_anew()
 
 
 def test_stopped_it_gives_up_its_job_and_begins_no_other(
