@@ -47,15 +47,15 @@ def face_squares(faces: FaceTrack) -> NDArray[np.float64]:
 
     A picture without a face gets what lies between its neighbours.
     """
-    points = faces.points.astype(np.float64)
     seen = np.flatnonzero(faces.present)
-    low, high = points[seen].min(1), points[seen].max(1)
+    # nothing is made of all landmarks that is as large as they are: a track may be a whole film
+    low, high = (limit(faces.points, axis=1)[seen].astype(np.float64) for limit in (np.min, np.max))
     height = high[:, 1] - low[:, 1]
     middle = (low + high) / 2
     boxes = np.column_stack([
         middle[:, 0], middle[:, 1] - _UP_OF_HEIGHT * height, _HALF_OF_HEIGHT * height
     ])  # fmt: skip
-    every = np.arange(len(points))
+    every = np.arange(len(faces.points))
     bridged = np.stack([np.interp(every, seen, column) for column in boxes.T], 1)
     x, y, s = median_filter(bridged, (_SMOOTHING, 1), mode="nearest").T
     return np.stack([x - _SIDE / 2 * s, y - _ABOVE * s, _SIDE * s], 1)
