@@ -8,6 +8,8 @@ from unittest import mock
 import pytest
 
 from flows.attempts import Attempt, best_of
+from flows.render import _fill_in
+from lipsync_core.errors import InputError
 from lipsync_core.sync.score import SyncScore
 from lipsync_core.sync.verdict import Judgement
 from lipsync_core.timeline import SpanKind
@@ -46,3 +48,30 @@ def test_one_engine_alone_is_no_contest() -> None:
     only = attempt(True, 0.5)
     assert best_of([[only]]) == [only]
     assert only.candidates == []
+
+
+def future(result: Any = None, error: Exception | None = None) -> Any:
+    """A step of Prefect's that has ended."""
+    made = mock.Mock()
+    made.result.return_value = result
+    made.state.name = "Failed" if error else "Completed"
+    made.state.is_completed.return_value = error is None
+    made.state.result.return_value = error
+    return made
+
+
+def test_where_the_finish_fails_the_mouth_goes_into_the_film_without_it() -> None:
+    made = attempt(None)
+    broken, never = InputError("the model fails at a picture"), RuntimeError("not ready")
+    _fill_in(made, future("the rendering"), future(error=broken), future(error=never))
+    assert made.rendered == "the rendering"
+    assert made.looked is None
+    assert made.error == "the finish failed: the model fails at a picture"
+
+
+def test_where_the_rendering_fails_its_own_error_is_told() -> None:
+    made = attempt(None)
+    broken, never = InputError("no usable face"), RuntimeError("not ready")
+    _fill_in(made, future(error=broken), future(error=never), future(error=never))
+    assert made.rendered is None
+    assert made.error == "no usable face"
