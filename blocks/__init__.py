@@ -4,8 +4,9 @@
 anything when it is imported.
 """
 
+from blocks.runpod import RunPodCredentials
 from blocks.settings import LipsyncSettings
 from blocks.supabase import SupabaseCredentials
 from blocks.sync_so import SyncSoCredentials
 
-__all__ = ["LipsyncSettings", "SupabaseCredentials", "SyncSoCredentials"]
+__all__ = ["LipsyncSettings", "RunPodCredentials", "SupabaseCredentials", "SyncSoCredentials"]

@@ -16,13 +16,18 @@ from prefect.blocks.core import Block
 from prefect.settings import get_current_settings
 from pydantic import SecretStr
 
+from blocks.runpod import RunPodCredentials
 from blocks.settings import DEFAULT_BLOCK
 from blocks.supabase import SupabaseCredentials
 from blocks.sync_so import SyncSoCredentials
 from lipsync_core.errors import InputError
 from lipsync_core.jobs.remote import RemoteEngine
 
-BLOCKS: Mapping[str, type[Block]] = {"sync": SyncSoCredentials, "supabase": SupabaseCredentials}
+BLOCKS: Mapping[str, type[Block]] = {
+    "sync": SyncSoCredentials,
+    "infinitetalk": RunPodCredentials,
+    "supabase": SupabaseCredentials,
+}
 
 
 def secrets_for(engine: RemoteEngine) -> dict[str, SecretStr]:

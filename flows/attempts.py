@@ -69,14 +69,17 @@ def first_attempts(
     track = speech.analysis.track(store_at(store))
     reach = round(engine.hears_s * track.sample_rate)
     attempts = []
+    seam_frames = engine.seam_frames if film.still else 0
     for segment in planned.to_render:
+        first_frame = max(0, segment.first_frame - seam_frames)
+        last_frame = min(film.frames, segment.last_frame + seam_frames)
         first, last = (
             sample_of_frame(frame, film.rate, track.sample_rate)
-            for frame in (segment.first_frame, segment.last_frame)
+            for frame in (first_frame, last_frame)
         )
         job = SegmentJob(
             film=film, shot=_shot(planned, segment, film.frames),
-            first_frame=segment.first_frame, last_frame=segment.last_frame,
+            first_frame=first_frame, last_frame=last_frame, seam_frames=seam_frames,
             speech=speech.analysis, heard=track.fingerprint(first - reach, last + reach),
             generator=engine.name, generator_version=engine.version, options=engine.options,
         )  # fmt: skip
@@ -117,7 +120,9 @@ def collected(planned: Plan, attempts: list[Attempt]) -> RenderedFilm:
             if attempt.rendered is not None:
                 film.clips.append(attempt.rendered)
             if attempt.looked is not None:
-                film.openings[segment.first_frame] = attempt.looked.opening
+                start = segment.first_frame - attempt.job.first_frame
+                opening = attempt.looked.opening[start : start + segment.frames]
+                film.openings[segment.first_frame] = opening
                 film.looks.append(attempt.looked)
         film.summaries.append(summary)
     return film

@@ -14,8 +14,8 @@ from blocks.bucket import opened_bucket
 from blocks.credentials import secrets_for
 from flows.attempts import Attempt
 from flows.engine import Engine
+from flows.engine_request import EngineRequest
 from flows.progress import progress
-from flows.request import BulkRequest
 from flows.shared_limit import shared_limit
 from lipsync_core.errors import LipsyncError, told
 from lipsync_core.jobs.dispatch import Dispatcher, dispatching
@@ -27,21 +27,21 @@ from tasks.cut_out import cut_out
 from tasks.enhance import enhance
 from tasks.order import has_failed, last_entry, latest_attempt, order
 from tasks.upload import upload
-from tasks.values import SegmentJob, Speech, ledger_of
+from tasks.values import SegmentJob, Speech, TrackValue, ledger_of
 from tasks.verify import verify
 
 T = TypeVar("T")
 
 
 def render_elsewhere(
-    attempts: list[Attempt], speech: Speech, engine: Engine, scorer: Scorer, request: BulkRequest
+    attempts: list[Attempt], speech: Speech, engine: Engine, scorer: Scorer, request: EngineRequest
 ) -> None:
     """Fill in what came of every attempt."""
     asyncio.run(_all(attempts, speech, engine, scorer, request))
 
 
 async def _all(
-    attempts: list[Attempt], speech: Speech, engine: Engine, scorer: Scorer, request: BulkRequest
+    attempts: list[Attempt], speech: Speech, engine: Engine, scorer: Scorer, request: EngineRequest
 ) -> None:
     assert engine.remote is not None
     secrets = secrets_for(engine.remote)
@@ -63,7 +63,7 @@ async def _all(
             _look_up(attempt, ledger)
 
 
-def _numbered(attempt: Attempt, ledger: Ledger, request: BulkRequest) -> SegmentJob:
+def _numbered(attempt: Attempt, ledger: Ledger, request: EngineRequest) -> SegmentJob:
     """The segment's job with the number of the attempt that this run makes or takes up."""
     number = latest_attempt(attempt.job, ledger)
     job = attempt.job.model_copy(update={"attempt": number})
@@ -83,6 +83,18 @@ def _look_up(attempt: Attempt, ledger: Ledger) -> None:
         attempt.cost_usd = entry.quoted_usd
 
 
+def _heard_by(engine: Engine, speech: Speech) -> TrackValue:
+    """The speech in the form that an engine works on; the film gets the master in any case."""
+    wanted = None if engine.remote is None else engine.remote.hears
+    if wanted is None:
+        return speech.master
+    for track in (speech.analysis, speech.master):
+        has_form = track.channels == 1 or not wanted.mono
+        if has_form and track.sample_rate == wanted.sample_rate:
+            return track
+    raise LipsyncError(f"no speech at {wanted.sample_rate} Hz is at hand for {engine.name}")
+
+
 async def _one(
     attempt: Attempt,
     speech: Speech,
@@ -90,7 +102,7 @@ async def _one(
     scorer: Scorer,
     dispatcher: Dispatcher,
     workers: asyncio.Semaphore,
-    request: BulkRequest,
+    request: EngineRequest,
 ) -> None:
     job, store = attempt.job, request.store_root
 
@@ -99,9 +111,10 @@ async def _one(
             return await asyncio.to_thread(work, *arguments, store=store)
 
     try:
-        parts = await here(cut_out, job, speech.master)
+        parts = await here(cut_out, job, _heard_by(engine, speech))
         account = request.upload or dispatcher.engine.account
-        kept = await upload(parts, account, dispatcher=dispatcher, store=store)
+        hand_over = upload if dispatcher.keeps_files else upload.with_options(refresh_cache=True)
+        kept = await hand_over(parts, account, dispatcher=dispatcher, store=store)
         async with dispatcher.lanes.row():
             state: Any = await order(
                 job, kept, engine.price.usd, dispatcher=dispatcher, store=store, return_state=True

@@ -18,7 +18,9 @@ class Engine:
 
     ``hears_s`` is how much speech on either side of a segment may change its picture; ``remote``
     is the engine elsewhere, where it is one; ``rivals`` are the engines it stands for, where it
-    stands for several. ``remarks`` are to be said before it is used.
+    stands for several. ``remarks`` are to be said before it is used. ``seam_frames`` is how many
+    frames more at either end of a segment it renders of a portrait, since it begins every segment
+    with the same picture; an engine that goes on where the segment before ended needs none.
     """
 
     name: str
@@ -29,6 +31,16 @@ class Engine:
     remote: RemoteEngine | None = None
     rivals: tuple[Engine, ...] = ()
     remarks: tuple[str, ...] = ()
+
+    @property
+    def seam_frames(self) -> int:
+        """Frames that the pictures of two neighbours pass into each other over, on each side."""
+        return 0 if self.remote is None else self.remote.seam_frames
+
+    @property
+    def grid(self) -> int:
+        """What the width and the height of a picture must be multiples of."""
+        return 2 if self.remote is None else self.remote.grid
 
     def objection(self, width: int, height: int) -> str:
         """Why the engine would refuse every film of this size, in words; nothing if it would not.

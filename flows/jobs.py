@@ -3,6 +3,7 @@
     python -m flows.jobs list [--status unknown] --store OUT/.lipsync
     python -m flows.jobs show KEY                 the beginning of a key is enough
     python -m flows.jobs reconcile                ask the engine about jobs nobody watches
+    python -m flows.jobs cancel KEY               call a job off, where its engine can
 
 Nothing is ever ordered from here.
 """
@@ -12,6 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -23,7 +26,8 @@ from flows.command import run_command
 from flows.engine import Engine
 from lipsync_core.errors import InputError
 from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
-from lipsync_core.jobs.reconcile import reconcile
+from lipsync_core.jobs.reconcile import called_off, reconcile
+from lipsync_core.jobs.remote import RemoteGenerator
 from tasks.values import ledger_of
 
 _TO_LOOK_AT = frozenset({JobStatus.UNKNOWN, JobStatus.FAILED, JobStatus.REFUSED})
@@ -32,8 +36,8 @@ _TO_LOOK_AT = frozenset({JobStatus.UNKNOWN, JobStatus.FAILED, JobStatus.REFUSED}
 class JobsRequest(BaseModel):
     """What to do with the ledger of a run."""
 
-    action: Literal["list", "show", "reconcile"] = Field(description="what to do")
-    key: str | None = Field(None, description="the beginning of a job's key, for show")
+    action: Literal["list", "show", "reconcile", "cancel"] = Field(description="what to do")
+    key: str | None = Field(None, description="the beginning of a job's key, for show and cancel")
     store: Path = Field(
         Path("out/.lipsync"), description="the store folder of the run, which holds its ledger"
     )
@@ -96,11 +100,13 @@ class JobsResult(BaseModel):
 
 
 def jobs(request: JobsRequest) -> JobsResult:
-    """List, show or reconcile the jobs of a ledger."""
+    """List, show or reconcile the jobs of a ledger, or call one of them off."""
     _check(request)
     with ledger_of(str(request.store)) as ledger:
         if request.action == "reconcile":
             found = asyncio.run(_reconciled(ledger, request.generator))
+        elif request.action == "cancel":
+            found = [asyncio.run(_called_off(ledger, request.key or ""))]
         elif request.action == "show":
             found = _the_one(ledger, request.key or "")
         else:
@@ -112,7 +118,7 @@ def jobs(request: JobsRequest) -> JobsResult:
 
 
 def _check(request: JobsRequest) -> None:
-    if request.action == "show" and not request.key:
+    if request.action in ("show", "cancel") and not request.key:
         raise InputError("which job? name the beginning of its key")
     if not os.environ.get("LIPSYNC_LEDGER_URL") and not request.store.is_dir():
         raise InputError(f"no store folder {request.store}: name the one of the run with --store")
@@ -126,11 +132,23 @@ def _the_one(ledger: Ledger, beginning: str) -> list[Entry]:
 
 
 async def _reconciled(ledger: Ledger, generator: str) -> list[Entry]:
+    async with _account(generator) as remote:
+        return await reconcile(remote, ledger)
+
+
+async def _called_off(ledger: Ledger, beginning: str) -> Entry:
+    [entry] = _the_one(ledger, beginning)
+    async with _account(entry.engine) as remote:
+        return await called_off(remote, ledger, entry)
+
+
+@asynccontextmanager
+async def _account(generator: str) -> AsyncIterator[RemoteGenerator]:
     engine = Engine.chosen(generator, {})
     if engine.remote is None:
         raise InputError(f"{generator} works on this machine and has no jobs elsewhere")
     async with engine.remote.opened(engine.options, secrets_for(engine.remote)) as remote:
-        return await reconcile(remote, ledger)
+        yield remote
 
 
 if __name__ == "__main__":

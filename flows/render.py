@@ -10,13 +10,14 @@ from prefect.futures import PrefectFuture
 from flows.attempts import Attempt, RenderedFilm, best_of, collected, first_attempts, newest
 from flows.elsewhere import render_elsewhere
 from flows.engine import Engine
+from flows.engine_request import EngineRequest
 from flows.progress import progress
-from flows.request import BulkRequest
 from lipsync_core.errors import RenderFailed, told
 from lipsync_core.generators.own_process import start_anew, stop_all
+from lipsync_core.plan import NOBODY_SPEAKS
 from lipsync_core.sync import load_scorer
 from lipsync_core.sync.score import Scorer
-from lipsync_core.sync.verdict import Moved, judge
+from lipsync_core.sync.verdict import Moved, at_rest, judge
 from tasks.enhance import enhance
 from tasks.generate import generate
 from tasks.values import Plan, ScannedFilm, Speech
@@ -26,7 +27,7 @@ Future = PrefectFuture[Any]
 
 
 def render_segments(
-    film: ScannedFilm, speech: Speech, planned: Plan, request: BulkRequest
+    film: ScannedFilm, speech: Speech, planned: Plan, request: EngineRequest
 ) -> RenderedFilm:
     """Render every lipsync segment, judge it, and repair once what a shift can repair, or fall
     back to another engine of this machine.
@@ -46,7 +47,7 @@ def render_segments(
 
 
 def _attempted(
-    engine: Engine, film: ScannedFilm, speech: Speech, planned: Plan, request: BulkRequest
+    engine: Engine, film: ScannedFilm, speech: Speech, planned: Plan, request: EngineRequest
 ) -> list[Attempt]:
     """What one engine makes of every segment."""
     scorer = load_scorer(request.scorer)
@@ -73,7 +74,7 @@ def _fallen_back(
     film: ScannedFilm,
     speech: Speech,
     planned: Plan,
-    request: BulkRequest,
+    request: EngineRequest,
 ) -> list[Attempt]:
     """The attempts, and in place of those that are not good what the engine for that made of them,
     where it did better."""
@@ -108,7 +109,7 @@ def _render_and_look(
     engine: Engine,
     scorer: Scorer,
     speech: Speech,
-    request: BulkRequest,
+    request: EngineRequest,
 ) -> None:
     if not attempts:
         return
@@ -162,7 +163,7 @@ def _outcome(future: Future) -> tuple[Any, str]:
     return None, told(error)
 
 
-def _give_up_beyond(request: BulkRequest, attempts: list[Attempt]) -> None:
+def _give_up_beyond(request: EngineRequest, attempts: list[Attempt]) -> None:
     failed = [a for a in attempts if a.error]
     if attempts and len(failed) > request.max_failure_rate * len(attempts):
         again = any(a.may_be_resubmitted for a in failed)
@@ -176,6 +177,10 @@ def _judge(attempts: list[Attempt], film: list[Attempt], scorer: Scorer) -> None
     """Apply the gates; a segment too short to be judged alone is judged with the whole film."""
     measured = [attempt.looked.rendered for attempt in film if attempt.looked is not None]
     for attempt in attempts:
-        if (looked := attempt.looked) is not None:
-            moved = Moved(looked.motion_share, looked.change_share)
-            attempt.judgement = judge(looked.rendered, looked.source, moved, measured, scorer)
+        if (looked := attempt.looked) is None:
+            continue
+        if attempt.segment.reason == NOBODY_SPEAKS:  # a portrait between two sentences
+            attempt.judgement = at_rest(looked.rendered, scorer)
+            continue
+        moved = Moved(looked.motion_share, looked.change_share)
+        attempt.judgement = judge(looked.rendered, looked.source, moved, measured, scorer)

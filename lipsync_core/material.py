@@ -14,11 +14,13 @@ from lipsync_core.timeline import Segment
 
 @dataclass(frozen=True)
 class Material:
-    """A scanned film. ``sound`` is its own sound, mono 16 kHz under its frames, or ``None``."""
+    """A scanned film. ``sound`` is its own sound, mono 16 kHz under its frames, or ``None``;
+    ``is_still`` says that all its frames are one picture, a portrait to be brought to life."""
 
     info: FilmInfo
     scan: Scan
     sound: Track | None
+    is_still: bool = False
 
     def faces(self, first: int = 0, last: int | None = None) -> FaceTrack:
         """The landmarks of frames [first, last)."""

@@ -30,6 +30,7 @@ LEAST_SILENCE_S = 0.25
 # Spread of the inner-lip gap, in eye distances, from which on a mouth is seen to move: half of a
 # talking mouth's, which is 0.043 over the speakers `generators/mouth_model.json` was fitted to.
 MOVING_LIPS = 0.0215
+NOBODY_SPEAKS = "nobody speaks"
 SILENT_BUT_MOVING = "nobody speaks, yet the mouth moves"
 
 
@@ -106,7 +107,7 @@ def _why_not(
     found = faces(segment.first_frame, segment.last_frame)
     points, present = found.points, found.present
     if voiced < min(LEAST_VOICE_S, 0.5 * (last_s - first_s)):
-        return SILENT_BUT_MOVING if _lips_move(found) else "nobody speaks"
+        return SILENT_BUT_MOVING if _lips_move(found) else NOBODY_SPEAKS
     if present.mean() < LEAST_PRESENCE:
         return "no face" if not present.any() else f"a face in only {present.mean():.0%} of frames"
     seen = points[present]

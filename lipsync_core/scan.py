@@ -32,7 +32,7 @@ VERSION = 3
 FACE_SIDE = 640  # px of the longer side the face mesh sees; more costs time and finds no more
 CUT_WIDTH = 256
 THUMBNAILS = 24
-_THUMBNAIL_WIDTH = 160
+THUMBNAIL_WIDTH = 160
 _QUEUE = 8
 
 
@@ -63,7 +63,7 @@ def scan_film(
     """
     face_size = _fitted(info, FACE_SIDE / max(info.width, info.height))
     cut_size = _fitted(info, CUT_WIDTH / info.width)
-    thumbnail_size = _fitted(info, _THUMBNAIL_WIDTH / info.width)
+    thumbnail_size = _fitted(info, THUMBNAIL_WIDTH / info.width)
     every = max(1, info.frames // THUMBNAILS)
     cut_finder = CutFinder(info.frame_rate, detector=detector)  # type: ignore[arg-type]
     faces_path, others_path = folder / "faces.npy", folder / "others.npy"

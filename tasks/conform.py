@@ -29,5 +29,5 @@ def conform(job: SegmentJob, returned: Returned, store: str) -> Rendered:
     return Rendered(
         file=file, first_frame=clip.first_frame, last_frame=clip.last_frame,
         box=(box.x, box.y, box.width, box.height),
-        seconds=returned.seconds,
+        seconds=returned.seconds, seam_frames=job.seam_frames,
     )  # fmt: skip

@@ -42,20 +42,21 @@ def join(video: MediaRef, clips: list[Rendered], speech: Speech, out: str, store
 
 
 def joined(
-    video: MediaRef, clips: list[Rendered], speech: Speech, folder: Path, store: str
+    video: MediaRef, clips: list[Rendered], speech: Speech, final: Path, store: str
 ) -> MediaRef:
-    """The film joined in its folder, not yet checked; or the same, published by an earlier run."""
-    draft = folder / "final.unchecked.mp4"
+    """The film joined beside its final place, not yet checked; or the same, published by an
+    earlier run."""
+    draft = final.with_name(f"{final.stem}.unchecked.mp4")
     remembered = join(video, clips, speech, str(draft), store)
-    for place in (folder / FINAL, draft):
+    for place in (final, draft):
         if place.is_file() and (there := ref_of(place)).sha256 == remembered.sha256:
             return there
     return join.with_options(refresh_cache=True)(video, clips, speech, str(draft), store)
 
 
-def publish(checked: MediaRef, folder: Path) -> MediaRef:
+def publish(checked: MediaRef, final: Path) -> MediaRef:
     """Give a film that passed its checks its name; an earlier one stood there until now."""
-    final, draft = folder / FINAL, path_of(checked)
+    draft = path_of(checked)
     if draft != final.resolve():
         with writing(final):
             draft.replace(final)

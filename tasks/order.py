@@ -11,7 +11,8 @@ from prefect import task
 from lipsync_core.jobs.dispatch import MOST_ATTEMPTS, Dispatcher, Quoted
 from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
 from lipsync_core.jobs.remote import Order
-from tasks.policy import CACHED, content_key
+from tasks.cut_out import is_sent_as_still
+from tasks.policy import CACHED, NO_CONTENT, content_key
 from tasks.values import Kept, Returned, SegmentJob, store_at
 
 VERSION = 1
@@ -21,12 +22,14 @@ def order_key(job: SegmentJob) -> str:
     """What an order is paid under: all that its result depends on, and nothing else.
 
     The bytes of the files that are sent are not in it: another machine's encoder may write other
-    ones for the same frames.
+    ones for the same frames. So a film that was made of one picture goes by what it was made of.
     """
+    film = job.film.video.sha256 if job.film.still is None else job.film.still.made_of
+    options = {name: value for name, value in job.options.items() if name not in NO_CONTENT}
     content = {
-        "film": job.film.video.sha256, "frames": [job.first_frame, job.last_frame],
+        "film": film, "frames": [job.first_frame, job.last_frame],
         "speech": job.heard, "engine": job.generator, "version": job.generator_version,
-        "options": job.options, "attempt": job.attempt,
+        "options": options, "attempt": job.attempt,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -70,10 +73,11 @@ async def order(
     Waiting out troubles is the dispatcher's business, which knows what was already sent.
     """
     keep = store_at(store)
-    segment, rate = job.segment(), job.film.rate
+    segment, rate, info = job.segment(), job.film.rate, job.material(keep).info
     placed = Order(
         key=order_key(job), video=kept.video, speech=kept.speech,
         seconds=float(segment.frames / rate), frame_rate=float(rate),
+        is_still=is_sent_as_still(job), width=info.width, height=info.height,
     )  # fmt: skip
     label = f"{job.film.video.uri.rpartition('/')[2]} {job.first_frame}-{job.last_frame}"
     quoted = Quoted(placed, label, usd_a_frame * segment.frames)

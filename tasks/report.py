@@ -31,7 +31,6 @@ from lipsync_core.report.summary import (
 )
 from lipsync_core.scan import load_thumbnails
 from lipsync_core.timeline import SpanKind
-from tasks.join import FINAL
 from tasks.tell import artifact_key
 from tasks.values import store_at
 
@@ -44,7 +43,7 @@ def report(
     next_command: str | None,
     store: str,
 ) -> RunSummary:
-    """Write what people read; ``outcomes`` are :class:`flows.film.FilmOutcome` values."""
+    """Write what people read; ``outcomes`` are :class:`flows.dub.FilmOutcome` values."""
     page = out / "report.html"
     planned_only = bool(outcomes) and all(outcome.final is None for outcome in outcomes)
     films = [_summary(outcome, out) for outcome in outcomes]
@@ -60,8 +59,8 @@ def report(
         _evidence(outcome, summary, keep) for outcome, summary in zip(outcomes, films, strict=True)
     ]
     write_report(run, evidence, page)
-    for summary in films:
-        write_summary(run.model_copy(update={"films": [summary]}), Path(summary.output).parent)
+    for outcome, summary in zip(outcomes, films, strict=True):
+        write_summary(run.model_copy(update={"films": [summary]}), outcome.folder)
     write_summary(run, out)
     _show(run, page)
     return run
@@ -75,8 +74,7 @@ def _cost_usd(outcome: Any) -> float:
 
 
 def _summary(outcome: Any, out: Path) -> FilmSummary:
-    folder = out / outcome.name
-    notes = [*outcome.film.notes, *outcome.notes]
+    notes = [*outcome.film.notes, *outcome.plan.notes, *outcome.notes]
     if outcome.speech.note:
         notes.append(outcome.speech.note)
     if outcome.plan.voice_method != "silero":
@@ -88,7 +86,7 @@ def _summary(outcome: Any, out: Path) -> FilmSummary:
     if remark := (outcome.film_score or {}).get("remark"):
         notes.append(f"lips were measured {remark}")
     return FilmSummary(
-        name=outcome.name, output=str(folder / FINAL), report=str(out / "report.html"),
+        name=outcome.name, output=str(outcome.output), report=str(out / "report.html"),
         frame_rate=outcome.film.frame_rate, frames=outcome.film.frames, checks=outcome.checks,
         segments=outcome.segments or _planned(outcome), film_score=outcome.film_score,
         source_score=outcome.source_score, notes=notes, stage_seconds=outcome.stage_seconds,

@@ -19,7 +19,11 @@ VERSION = 1
     **RETRYING,
 )
 async def upload(parts: CutOut, account: str, *, dispatcher: Dispatcher, store: str) -> Kept:
-    """Hand both files over, under names made of their content; ``account`` is where they go."""
+    """Hand both files over, under names made of their content; ``account`` is where they go.
+
+    To an engine that keeps no files they have to be shown by every run, whatever an earlier one
+    did (``with_options(refresh_cache=True)``).
+    """
     keep = store_at(store)
     video, speech = keep.path(parts.video), keep.path(parts.speech)
     return Kept(

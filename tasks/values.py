@@ -79,8 +79,20 @@ class Speech(BaseModel, frozen=True):
     note: str
 
 
+class Still(BaseModel, frozen=True):
+    """The one picture of a film that shows nothing else.
+
+    ``image`` is a PNG of the film's size; ``made_of`` stands for what a person gave and chose,
+    whichever machine made the PNG of it.
+    """
+
+    image: MediaRef
+    made_of: str
+
+
 class ScannedFilm(BaseModel, frozen=True):
-    """A film and what one look at it found. ``cuts`` are first frames of shots, without 0."""
+    """A film and what one look at it found. ``cuts`` are first frames of shots, without 0;
+    ``still`` is set where it was made of one picture."""
 
     video: MediaRef
     frames: int
@@ -90,6 +102,7 @@ class ScannedFilm(BaseModel, frozen=True):
     thumbnails: MediaRef
     sound: TrackValue | None
     notes: tuple[str, ...]
+    still: Still | None = None
 
     @property
     def rate(self) -> Fraction:
@@ -108,7 +121,8 @@ class ScannedFilm(BaseModel, frozen=True):
             store.path(self.thumbnails),
         )
         sound = None if self.sound is None else self.sound.track(store)
-        return Material(_info(store.path(self.video), self.video.sha256), scan, sound)
+        info = _info(store.path(self.video), self.video.sha256)
+        return Material(info, scan, sound, is_still=self.still is not None)
 
 
 class PlannedSegment(BaseModel, frozen=True):
@@ -120,19 +134,26 @@ class PlannedSegment(BaseModel, frozen=True):
     kind: SpanKind
     reason: str
 
+    @property
+    def frames(self) -> int:
+        """How many frames long it is."""
+        return self.last_frame - self.first_frame
+
     def segment(self) -> Segment:
         """The segment itself."""
         return Segment(self.index, self.first_frame, self.last_frame, self.kind, self.reason)
 
 
 class Plan(BaseModel, frozen=True):
-    """A film as segments. ``shots`` are the first frames of shots, without 0."""
+    """A film as segments. ``shots`` are the first frames of shots, without 0; ``notes`` are
+    sentences about it for a person."""
 
     frames: int
     frame_rate: str
     shots: tuple[int, ...]
     segments: tuple[PlannedSegment, ...]
     voice_method: str
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, timeline: Timeline, shots: tuple[int, ...], voice_method: str) -> Plan:
@@ -164,13 +185,16 @@ class SegmentJob(BaseModel, frozen=True):
     """What one rendering depends on: it is the cache key of the segment.
 
     ``heard`` stands for the part of the speech an engine may listen to, so that an edited word
-    makes new only the segments round it.
+    makes new only the segments round it. The frames are those of the planned segment and
+    ``seam_frames`` more at either end where a neighbour begins, over which one passes into the
+    other.
     """
 
     film: ScannedFilm
     shot: tuple[int, int]
     first_frame: int
     last_frame: int
+    seam_frames: int = 0
     speech: TrackValue
     heard: str
     generator: str
@@ -230,10 +254,14 @@ class Rendered(BaseModel, frozen=True):
     box: tuple[int, int, int, int]
     seconds: float
     remarks: tuple[str, ...] = ()
+    seam_frames: int = 0
 
     def clip(self, store: LocalStore) -> Clip:
         """The clip itself."""
-        return Clip(store.path(self.file), self.first_frame, self.last_frame, Box(*self.box))
+        return Clip(
+            store.path(self.file), self.first_frame, self.last_frame, Box(*self.box),
+            seam_frames=self.seam_frames,
+        )  # fmt: skip
 
 
 class Looked(BaseModel, frozen=True):

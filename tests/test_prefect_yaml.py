@@ -54,6 +54,18 @@ class TestTheDeployment:
         for same in ("entrypoint", "pull_steps", "parameter_openapi_schema", "job_variables"):
             assert other[same] == deployment[same]
 
+    def test_portraits_have_a_form_of_their_own(
+        self, server: PrefectServer, deployment: dict[str, Any]
+    ) -> None:
+        other = server.get("deployments/name/portrait/portrait")
+        assert other["entrypoint"] == "flows.portrait.portrait"
+        answer = server.post(
+            f"deployments/{other['id']}/create_flow_run",
+            parameters={"request": {"image": "a.png"}},
+        )
+        assert answer.status_code == 409
+        assert "'audio' is a required property" in answer.json()["detail"]
+
 
 class TestTheServerRefuses:
     @pytest.mark.parametrize(

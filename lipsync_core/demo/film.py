@@ -24,7 +24,7 @@ from lipsync_core.errors import InputError
 from lipsync_core.generators.puppet import COLOUR, PIXEL_FORMAT, render_portrait, still_frame
 from lipsync_core.media.audio import lay_track, wav_file
 from lipsync_core.media.encode import write_film
-from lipsync_core.media.probe import FilmInfo
+from lipsync_core.media.probe import FilmInfo, planned
 from lipsync_core.timeline import sample_of_frame
 
 SIDE = 512
@@ -108,9 +108,7 @@ def _shots(
 
 def _form_of(path: Path) -> FilmInfo:
     """What the finished film will be, which is what the encoder is to make."""
-    return FilmInfo(
-        path=path, codec="h264", width=SIDE, height=SIDE, frame_rate=FRAME_RATE, frames=FRAMES,
-        pixel_format=PIXEL_FORMAT, sample_aspect=Fraction(1), colour=COLOUR, rotation=0,
-        time_base=1 / FRAME_RATE, stored_pts=tuple(range(FRAMES)), shown=None, seekable=True,
-        sound=None, conformed=(),
+    return planned(
+        path, width=SIDE, height=SIDE, frame_rate=FRAME_RATE, frames=FRAMES,
+        pixel_format=PIXEL_FORMAT, colour=COLOUR,
     )  # fmt: skip

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_core.faces.axes import FaceAxes
+from lipsync_core.faces.planes import Planes, half_field
 
 Array = NDArray[np.float64]
-Picture = NDArray[np.uint8]
+Plane = NDArray[np.uint8]
 
 # Corner, lid margin and corner again; then the lower edge of the brow above.
 _EYES = (
@@ -36,23 +37,23 @@ _SKIN = 0.85  # of the way from lid to brow: where the lid begins
 
 
 class Eyelid:
-    """One eye of a picture; what :meth:`lowered` draws belongs at ``rows`` and ``columns``.
+    """One eye of a picture; what :meth:`draw` changes lies in ``rows`` and ``columns``.
 
-    ``picture`` is (height, width, 3) uint8; ``points`` its (468, 2) landmarks; ``side`` 0 for the
-    eye to the left in the picture and 1 for the other.
+    ``points`` are the picture's (468, 2) landmarks; ``side`` is 0 for the eye to the left in the
+    picture and 1 for the other.
     """
 
-    def __init__(self, picture: Picture, points: NDArray[np.float32], side: int) -> None:
-        height, width = picture.shape[:2]
+    def __init__(self, picture: Planes, points: NDArray[np.float32], side: int) -> None:
         axes = FaceAxes.of(points)
         upper, lower, brow = (
             axes.of_pixels(points[line].astype(np.float64)) for line in _EYES[side]
         )
         left, right = float(upper[0, 0]), float(upper[-1, 0])
         self.rows, self.columns = axes.region(
-            (left, right), (brow[:, 1].min(), lower[:, 1].max() + _MARGIN), width, height
-        )
-        self._part = picture[self.rows, self.columns]
+            (left, right), (brow[:, 1].min(), lower[:, 1].max() + _MARGIN),
+            picture.width, picture.height,
+        )  # fmt: skip
+        self._part = picture.part(self.rows, self.columns).copy()
         grid = axes.grid(self.rows, self.columns)
         u, self._v = grid[..., 0], grid[..., 1]
         self._open = np.interp(u, *upper.T)
@@ -60,10 +61,10 @@ class Eyelid:
         to_brow = np.minimum(np.interp(u, *brow.T) - self._open, -_LASHES - _MARGIN)
         self._fold, self._lashes = self._open + _SKIN * to_brow, self._open - _LASHES
         self._down = axes.pixels(np.array([0.0, 1.0]))
-        self._rows, self._columns = np.indices(self._part.shape[:2])
+        self._rows, self._columns = np.indices(self._part.luma.shape)
 
-    def lowered(self, share: float) -> Picture:
-        """The region with the lid lowered: 0 as in the picture, 1 shut."""
+    def draw(self, picture: Planes, share: float) -> None:
+        """Draw the lid lowered over the same picture: 0 as it is there, 1 shut."""
         way = share * (self._shut - self._open)
         edge, fold, v = self._open + way, self._fold, self._v
         skin = fold + (v - fold) * (self._lashes - fold) / (self._lashes + way - fold)
@@ -71,8 +72,18 @@ class Eyelid:
             [v < fold, v < self._lashes + way], [v, skin], np.minimum(v - way, self._open)
         )
         change = from_v - v
-        x = (self._columns + change * self._down[0]).astype(np.float32)
-        y = (self._rows + change * self._down[1]).astype(np.float32)
-        lid = cv2.remap(self._part, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        covers = np.clip((edge - self._v) / _FEATHER + 0.5, 0, 1).astype(np.float32)
-        return cv2.blendLinear(lid, self._part.copy(), covers, 1 - covers)
+        x, y = self._columns + change * self._down[0], self._rows + change * self._down[1]
+        field = np.stack([x, y], -1).astype(np.float32)
+        covers = np.clip((edge - v) / _FEATHER + 0.5, 0, 1).astype(np.float32)
+        half = cv2.resize(covers, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+        shown = picture.part(self.rows, self.columns)
+        shown.luma[:] = _covered(self._part.luma, field, covers)
+        shown.chroma[:] = _covered(self._part.chroma, half_field(field), half[..., None])
+
+
+def _covered(
+    plane: Plane, field: NDArray[np.float32], covers: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    lid = cv2.remap(plane, field, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    covered: NDArray[np.float32] = np.rint(plane + covers * (lid - plane.astype(np.float32)))
+    return covered

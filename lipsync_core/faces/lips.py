@@ -26,10 +26,22 @@ _JAW_SHARE = {
     200: 1.0, 199: 1.0, 175: 1.0, 194: 0.9, 418: 0.9, 204: 0.85, 424: 0.85, 211: 0.8, 431: 0.8,
     214: 0.35, 434: 0.35,
 }  # fmt: skip
+_CHIN = 152
+# Below the chin, and to both sides of that: where neck, collar and background stay.
+_NECK = np.array([(u, v) for v in (0.42, 0.7) for u in (-0.9, -0.45, 0.0, 0.45, 0.9)])
 # How much of a mouth corner's move the cheek takes.
 _CORNER_SHARE = {205: 0.25, 425: 0.25, 207: 0.4, 427: 0.4, 216: 0.6, 436: 0.6}
 
+UPPER_LIP = np.concatenate([_UPPER_INNER, _UPPER_OUTER, _CORNERS[:2]])
+"""The landmarks that move with the upper lip."""
+LOWER_LIP_AND_JAW = np.concatenate([
+    _LOWER_INNER[1:-1], _LOWER_OUTER, _BELOW_LIP, list(_JAW_SHARE),
+    [171, 396, 140, 369, 170, 395],  # under the chin
+]).astype(np.int64)  # fmt: skip
+"""The landmarks that move with the lower lip."""
+
 _LOWER_SHARE = 0.8  # of the lips' way apart, the lower one's
+_FLAT = 0.6  # how flat the line between shut lips is, from the upper lip's own curve to straight
 _CHIN_CLOSES = 0.5  # of the lower lip's way when the mouth of the picture is shut
 _OVERLAP = 0.012  # by which shut lips lie over each other
 
@@ -67,35 +79,49 @@ class Lips:
     def arch(self, u: Array) -> Array:
         """0 at the corners and beyond, 1 in the middle."""
         middle, half = (self.left + self.right) / 2, (self.right - self.left) / 2
-        arch: Array = np.maximum(1 - ((u - middle) / half) ** 2, 0) ** 0.8
+        arch: Array = np.maximum(1 - ((u - middle) / half) ** 2, 0) ** 0.95
         return arch
 
     def _bow(self, u: Array) -> Array:
         """The outline of an opening mouth: 0 at the corners, 1 on average where it is measured."""
         return self.arch(u) / self._bow_at_measured
 
-    def upper_moves(self) -> tuple[Landmarks, Array]:
-        """The landmarks that bend what moves with the upper lip: (knots,), (knots, 2, NUMBERS).
+    def _upper_closes(self, u: Array) -> Array:
+        """The upper lip's share of the way together when the mouth of the picture is shut.
+
+        Lips meet nearer to the straight line between the corners than to an arched upper lip, and
+        never beyond either of them.
+        """
+        corners = np.interp(u, self._upper[[0, -1], 0], self._upper[[0, -1], 1])
+        straight = (corners - self.upper(u)) / np.maximum(self.gap(u), 1e-6)
+        return _FLAT * np.clip(straight, 0, 0.6) + (1 - _FLAT) * (1 - _LOWER_SHARE)
+
+    def upper_moves(self) -> tuple[Array, Array]:
+        """What bends that which moves with the upper lip: knots (knots, 2) as (u, v), and their
+        moves (knots, 2, NUMBERS).
 
         Entry (k, :, n) is the move of knot k in (u, v) for one unit of number n of a shape.
         """
-        return self._moves(_UPPER_INNER[1:-1], _UPPER_OUTER, _LOWER_SHARE - 1)
+        return self._moves(_UPPER_INNER[1:-1], _UPPER_OUTER, is_upper=True)
 
-    def lower_moves(self) -> tuple[Landmarks, Array]:
+    def lower_moves(self) -> tuple[Array, Array]:
         """The same for what moves with the lower lip."""
-        return self._moves(_LOWER_INNER[1:-1], _LOWER_OUTER, _LOWER_SHARE)
+        return self._moves(_LOWER_INNER[1:-1], _LOWER_OUTER, is_upper=False)
 
-    def _moves(self, inner: Landmarks, outer: Landmarks, share: float) -> tuple[Landmarks, Array]:
+    def _moves(self, inner: Landmarks, outer: Landmarks, *, is_upper: bool) -> tuple[Array, Array]:
         groups = [
-            (inner, self._inner_lip(inner, share)),
-            (outer, self._outer_lip(outer, share)),
+            (inner, self._inner_lip(inner, is_upper)),
+            (outer, self._outer_lip(outer, is_upper)),
             (_CORNERS, self._sideways(_CORNERS, 1.0)),
             (np.array(list(_CORNER_SHARE)), self._cheeks()),
             (np.array(list(_JAW_SHARE)), self._jaw()),
             (_BELOW_LIP, self._below_lip()),
             (_STILL, np.zeros((len(_STILL), 2, NUMBERS))),
         ]
-        return np.concatenate([g for g, _ in groups]), np.concatenate([m for _, m in groups])
+        neck = self._points[_CHIN] + _NECK
+        knots = np.concatenate([*(self._points[group] for group, _ in groups), neck])
+        still = np.zeros((len(neck), 2, NUMBERS))
+        return knots, np.concatenate([*(moves for _, moves in groups), still])
 
     def _sideways(self, landmarks: Landmarks, share: float | Array) -> Array:
         """Moves of half the change of width at each corner, less towards the middle."""
@@ -104,17 +130,21 @@ class Lips:
         moves[:, 0, _WIDTH] = share * np.clip(self._points[landmarks, 0] / half, -1, 1) / 2
         return moves
 
-    def _inner_lip(self, landmarks: Landmarks, share: float) -> Array:
+    def _inner_lip(self, landmarks: Landmarks, is_upper: bool) -> Array:
         u, moves = self._points[landmarks, 0], self._sideways(landmarks, 1.0)
-        moves[:, 1, _GAP] = share * self._bow(u)
-        moves[:, 1, _SHUT] = -share * (self.gap(u) + _OVERLAP)
+        moves[:, 1, _GAP] = (_LOWER_SHARE - is_upper) * self._bow(u)
+        moves[:, 1, _SHUT] = self._closes(u, is_upper) * (self.gap(u) + _OVERLAP)
         return moves
 
-    def _outer_lip(self, landmarks: Landmarks, share: float) -> Array:
+    def _outer_lip(self, landmarks: Landmarks, is_upper: bool) -> Array:
         u, moves = self._points[landmarks, 0], self._sideways(landmarks, 1.0)
-        moves[:, 1, _LIPS] = share * self._bow(u)
-        moves[:, 1, _SHUT] = -share * self.gap(u)
+        moves[:, 1, _LIPS] = (_LOWER_SHARE - is_upper) * self._bow(u)
+        moves[:, 1, _SHUT] = self._closes(u, is_upper) * self.gap(u)
         return moves
+
+    def _closes(self, u: Array, is_upper: bool) -> Array:
+        """Down for the upper lip, up for the lower one."""
+        return self._upper_closes(u) - (not is_upper)
 
     def _cheeks(self) -> Array:
         share = np.array(list(_CORNER_SHARE.values()))

@@ -55,11 +55,22 @@ class StillKnots:
         self._nodes = _nodes(width, height, step).astype(np.float32)
         places = self._nodes.reshape(-1, 2).astype(np.float64)
         from_edge = np.minimum(places, [width - 1, height - 1] - places).min(1)
-        influence = _design(knots, places) @ np.linalg.inv(_system(knots))[:, : len(knots)]
+        self._knots, self._solved = knots, np.linalg.inv(_system(knots))[:, : len(knots)]
+        influence = _design(knots, places) @ self._solved
         self._influence = influence * smooth_step(from_edge / rim)[:, None]
 
-    def backward(self, moves: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Where each pixel comes from when what is at each knot moves by ``moves`` (knots, 2).
+    def forward(
+        self, places: NDArray[np.float64], moves: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Where what is at some places (places, 2) goes when the knots move by ``moves``."""
+        moved: NDArray[np.float64] = places + _design(self._knots, places) @ (self._solved @ moves)
+        return moved
+
+    def backward(
+        self, moves: NDArray[np.float64], rows: slice | None = None
+    ) -> NDArray[np.float32]:
+        """Where each pixel comes from when what is at each knot moves by ``moves`` (knots, 2), for
+        all pixels or some rows of them.
 
         The spline says where things go; where a pixel comes from is its inverse, found as the
         fixed point of ``back(x) = -move(x + back(x))``; going half the way at each step keeps it
@@ -72,7 +83,7 @@ class StillKnots:
             places = (self._nodes + back) / spacing
             moved = cv2.remap(forward, places, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
             back = (back - moved) / 2
-        return _pixel_field(back, self.width, self.height)
+        return _pixel_field(back, self.width, self.height, rows)
 
 
 def smooth_step(ramp: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,11 +99,15 @@ def _nodes(width: int, height: int, step: int) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(xs, ys), -1)
 
 
-def _pixel_field(nodes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Displacements at the nodes as absolute places for every pixel."""
-    field = _enlarged(nodes, width, height)
+def _pixel_field(
+    nodes: NDArray[np.float32], width: int, height: int, rows: slice | None = None
+) -> NDArray[np.float32]:
+    """Displacements at the nodes as absolute places for every pixel, or those of some rows."""
+    rows = slice(0, height) if rows is None else rows
+    x, y = _places_between_nodes(*nodes.shape[:2], width, height)
+    field: NDArray[np.float32] = cv2.remap(nodes, x[rows], y[rows], cv2.INTER_LINEAR)
     field[..., 0] += np.arange(width, dtype=np.float32)
-    field[..., 1] += np.arange(height, dtype=np.float32)[:, None]
+    field[..., 1] += np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
     return field
 
 
@@ -125,12 +140,6 @@ def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float6
     squared = np.maximum(squared, 0.0)
     kernel: NDArray[np.float64] = squared * np.log(squared + 1e-9)
     return kernel
-
-
-def _enlarged(nodes: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
-    """Nodes at the corners and every step between, interpolated to every pixel."""
-    x, y = _places_between_nodes(*nodes.shape[:2], width, height)
-    return cv2.remap(nodes, x, y, cv2.INTER_LINEAR)
 
 
 @lru_cache(maxsize=64)

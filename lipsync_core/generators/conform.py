@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lipsync_core.errors import RenderFailed
 from lipsync_core.faces.blend import FACE_ROOM, FACE_SEAM, box_round, face_mask, mixed
 from lipsync_core.material import Material
-from lipsync_core.media.clip import Clip, cropped
+from lipsync_core.media.clip import Box, Clip, cropped
 from lipsync_core.media.frames import FrameWriter, frame_of, planes_of, read_frames
 from lipsync_core.media.probe import FilmInfo, probe
 from lipsync_core.timeline import Segment
@@ -28,14 +28,18 @@ MOST_FRAMES_OFF = 1
 def conformed(material: Material, segment: Segment, returned: Path, out: Path) -> Clip:
     """The clip of a segment from what an engine returned for it, written to ``out``.
 
+    Of a portrait, which has no picture of its own but one, the whole of what came back is taken.
+
     Raises:
         RenderFailed: it is more than a frame too long or too short, of another shape, or no film.
     """
     info, theirs = material.info, _accepted(returned, material.info, segment)
+    new = _on_the_grid(theirs, info, segment.frames)
+    if material.is_still:
+        return _taken_whole(new, info, segment, out)
     faces = material.faces(segment.first_frame, segment.last_frame)
     box = box_round(faces, info, FACE_ROOM + FACE_SEAM)
     own = read_frames(info, segment.first_frame, segment.last_frame)
-    new = _on_the_grid(theirs, info, segment.frames)
     with FrameWriter(
         out, width=box.width, height=box.height, frame_rate=info.frame_rate,
         pixel_format=info.pixel_format, codec="ffv1", colour=info.colour,
@@ -45,6 +49,17 @@ def conformed(material: Material, segment: Segment, returned: Path, out: Path) -
             if np.isfinite(face[0, 0]):
                 part = _blended(part, cropped(other, box), face - [box.x, box.y])
             writer.write(part)
+    return Clip(out, segment.first_frame, segment.last_frame, box)
+
+
+def _taken_whole(new: Iterator[av.VideoFrame], info: FilmInfo, segment: Segment, out: Path) -> Clip:
+    with FrameWriter(
+        out, width=info.width, height=info.height, frame_rate=info.frame_rate,
+        pixel_format=info.pixel_format, codec="ffv1", colour=info.colour,
+    ) as writer:  # fmt: skip
+        for frame in new:
+            writer.write(frame)
+    box = Box(0, 0, info.width, info.height)
     return Clip(out, segment.first_frame, segment.last_frame, box)
 
 

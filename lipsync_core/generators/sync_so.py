@@ -17,12 +17,18 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from lipsync_core.errors import InputError, RemoteRefused, in_one_line
-from lipsync_core.jobs.remote import JobReport, Order, Progress
+from lipsync_core.jobs.remote import Hears, JobReport, Order, Progress, off_the_grid
 from lipsync_core.services.sync_so.answers import Generation, may_go_better
 from lipsync_core.services.sync_so.client import PAGE, SyncClient
 from lipsync_core.services.sync_so.http import BASE_URL
 from lipsync_core.services.sync_so.options import SyncOptions
-from lipsync_core.services.sync_so.request import ASSET, AudioInput, GenerationRequest, VideoInput
+from lipsync_core.services.sync_so.request import (
+    ASSET,
+    AudioInput,
+    GenerationRequest,
+    ImageInput,
+    VideoInput,
+)
 
 # Minutes that thirty seconds of film usually take, at the upper end of what the vendor tells.
 _USUAL_MINUTES = {
@@ -32,7 +38,7 @@ _LARGEST = (4096, 2160)
 _WAITING = frozenset({"PENDING", "PROCESSING"})
 _QUEUE_S = 600.0
 _PATIENCE = 4
-_CONTENT_TYPES = {".mp4": "video/mp4", ".wav": "audio/wav"}
+_CONTENT_TYPES = {".mp4": "video/mp4", ".wav": "audio/wav", ".png": "image/png"}
 _CLOCK_SKEW_S = 300.0  # between this machine and the service, when jobs are looked for by time
 
 
@@ -44,6 +50,9 @@ class SyncSo:
     version: int = 1
     needs: tuple[str, ...] = ("SYNC_API_KEY",)
     knows: tuple[str, ...] = ("SYNC_BASE_URL",)
+    grid: int = 2
+    seam_frames: int = 0
+    hears: Hears | None = None
 
     def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options in full."""
@@ -54,13 +63,19 @@ class SyncSo:
         return found.model_dump(mode="json", exclude_none=True)
 
     def objection(self, width: int, height: int) -> str:
-        """The service documents the largest picture it takes."""
+        """The service documents the largest picture it takes; its films have even sizes."""
         longer, shorter = _LARGEST
         if max(width, height) <= longer and min(width, height) <= shorter:
-            return ""
+            return off_the_grid(self.name, self.grid, width, height)
         return (
             f"the picture is {width}x{height}: sync takes {longer}x{shorter} at most, scale it down"
         )
+
+    def takes_stills(self, options: Mapping[str, Any]) -> bool:
+        """One model does, where nobody asks it to find out who speaks."""
+        chosen = SyncOptions.model_validate(dict(options))
+        detection = chosen.active_speaker_detection
+        return chosen.model == "sync-3" and not (detection and detection.auto_detect)
 
     def price_of(self, options: Mapping[str, Any]) -> str:
         """The model decides."""
@@ -82,6 +97,12 @@ class SyncJobs:
     """The jobs of one account; see :class:`lipsync_core.jobs.remote.RemoteGenerator`."""
 
     name = "sync"
+    keeps_files = True
+    can_search = True
+    can_cancel = False
+    look_s: float | None = None
+    grace_s = 30.0
+    forgets = ""
 
     def __init__(
         self,
@@ -102,9 +123,10 @@ class SyncJobs:
 
     def body(self, order: Order) -> dict[str, Any]:
         """The request of an order; the key is the name of its result."""
+        picture = ImageInput if order.is_still else VideoInput
         return GenerationRequest(
             model=self._options.model, options=self._options,
-            input=(VideoInput.at(order.video), AudioInput.at(order.speech)),
+            input=(picture.at(order.video), AudioInput.at(order.speech)),
             output_file_name=order.key, webhook_url=self._webhook_url,
         ).body()  # fmt: skip
 
@@ -161,6 +183,10 @@ class SyncJobs:
         except RemoteRefused:  # no such job
             return None
 
+    async def cancel(self, job_id: str) -> bool:
+        """The service knows no such call."""
+        return False
+
     async def fetch(self, job_id: str, url: str, out: Path) -> None:
         """Bring the result; its address may have died since it was told."""
         try:
@@ -179,9 +205,9 @@ class SyncJobs:
         known = told.get("availability") == "complete" and told.get("totalCostUsd") is not None
         return float(told["totalCostUsd"]) if known else None
 
-    def deadline_s(self, seconds: float) -> float:
+    def deadline_s(self, order: Order) -> float:
         """Four times the usual time, and ten minutes in the queue."""
-        usual_s = 60 * _USUAL_MINUTES[self._options.model] * max(1.0, seconds / 30)
+        usual_s = 60 * _USUAL_MINUTES[self._options.model] * max(1.0, order.seconds / 30)
         return _QUEUE_S + _PATIENCE * usual_s
 
 

@@ -1,7 +1,8 @@
 """What a run will cost and how long it will take, before anything is rendered.
 
 The prices are data with a date, ``prices.json`` beside this module, or the file that
-``LIPSYNC_PRICES`` names: dollars for a frame of output.
+``LIPSYNC_PRICES`` names: dollars for a frame of output. A line of an engine that is paid by time
+holds instead what a second of work costs, and how many seconds a frame takes.
 """
 
 from __future__ import annotations
@@ -62,10 +63,12 @@ class Purse:
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars for a frame of output, and the date of the table they stand in."""
+    """Dollars for a frame of output, and the date of the table they stand in; ``usd_a_second`` is
+    the price of a second of work, where an engine is paid by time."""
 
     usd: float = 0.0
     dated: str = ""
+    usd_a_second: float | None = None
 
 
 def price_of(engine: str, line: str) -> Price:
@@ -77,25 +80,35 @@ def price_of(engine: str, line: str) -> Price:
     given = os.environ.get(VARIABLE)
     table = _table(Path(given) if given else None)
     try:
-        return Price(float(table["engines"][engine][line]), str(table["dated"]))
+        told, dated = table["engines"][engine][line], str(table["dated"])
+        if not isinstance(told, dict):
+            return Price(float(told), dated)
+        usd_a_second = float(told["usd_a_second"])
+        return Price(usd_a_second * float(told["seconds_a_frame"]), dated, usd_a_second)
     except (KeyError, TypeError, ValueError) as error:
+        lines = table.get("engines", {}).get(engine)
+        known = f" ({', '.join(lines)} are in it)" if isinstance(lines, dict) and lines else ""
         raise InputError(
-            f"no price is known for {engine} {line}: add it to a copy of the table and name that "
-            f"in {VARIABLE}"
+            f"no price is known for {engine} {line}: add it to a copy of the table{known} and name "
+            f"that in {VARIABLE}"
         ) from error
 
 
-def quote(generator: str, timeline: Timeline, price: Price | None = None) -> Quote:
+def quote(
+    generator: str, timeline: Timeline, price: Price | None = None, seam_frames: int = 0
+) -> Quote:
     """Price a plan. Engines on this machine cost nothing but time; passthrough spans cost nothing
-    at all."""
+    at all. ``seam_frames`` are rendered on either side of every place where two segments meet."""
     rendered = [s for s in timeline.segments if s.kind is SpanKind.LIPSYNC]
     price = price or Price()
+    ends = [(s.first_frame - seam_frames, s.last_frame + seam_frames) for s in rendered]
+    frames = sum(min(timeline.frames, last) - max(0, first) for first, last in ends)
     return Quote(
         generator=generator,
         segments=len(rendered),
         render_s=sum(timeline.seconds(s.frames) for s in rendered),
         film_s=timeline.seconds(timeline.frames),
-        cost_usd=price.usd * sum(s.frames for s in rendered),
+        cost_usd=price.usd * frames,
         dated=price.dated,
     )
 

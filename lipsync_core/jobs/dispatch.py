@@ -2,6 +2,8 @@
 
 The intent is in the ledger before a request goes out, and the request carries the intent's key.
 What was once sent is never sent blindly again: first the engine is asked for a job of that name.
+Where an engine cannot be trusted to tell, an order stands as unknown from before it is sent until
+its job is known, and is not placed a second time by itself.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from lipsync_core.errors import (
 from lipsync_core.jobs.lanes import Lanes
 from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger, owner_of_this_run
 from lipsync_core.jobs.remote import JobReport, Order, Progress, RemoteGenerator
-from lipsync_core.jobs.watch import Watcher
+from lipsync_core.jobs.watch import Overdue, Watcher
 from lipsync_core.stores.public import PublicStore
 
 T = TypeVar("T")
@@ -40,6 +42,7 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _OTHERS_S = 1.0  # how often a job of another run is looked at
 _SEARCH_S = 10.0  # for which an engine that keeps no keys is searched for an order it may have
 _DOWNLOADS = _UPLOADS = 8
+_NOT_SENT = "not_sent"  # the code of an unknown entry whose request surely came to nothing
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class Dispatcher:
             if store is not None:
                 return await self._patiently(lambda: store.publish(path, sha256))
             return await self._patiently(lambda: self.engine.keep(path, sha256 + path.suffix))
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether what :meth:`keep` handed over is still there for another process."""
+        return self.store is not None or self.engine.keeps_files
 
     async def _body(self, order: Order) -> dict[str, Any]:
         """The request of an order; addresses are signed in this moment, for the longest queue."""
@@ -142,24 +150,30 @@ class Dispatcher:
 
     async def _placed(self, order: Order, entry: Entry, is_new: bool) -> str:
         """Place an order; its job id, or nothing if it was refused."""
-        job_id = None if is_new else await self._adopted(entry)
+        is_known_new = is_new or not may_be_placed(self.engine, entry)
+        job_id = None if is_known_new else await self._adopted(entry)
         tries = 0
         while job_id is None:
             await self.lanes.may_submit()
             try:
-                job_id = await self.engine.submit(order.key, await self._body(order))
+                body = await self._body(order)
+                self._mark(order.key, "", "it was being placed")
+                job_id = await self.engine.submit(order.key, body)
             except LanesFull as error:
+                self._mark(order.key, _NOT_SENT, str(error))
                 await self.lanes.full(error.limit, error.retry_after_s)
             except TooFast as error:
+                self._mark(order.key, _NOT_SENT, str(error))
                 await self.lanes.too_fast(error.retry_after_s)
             except (OutcomeUnknown, KeyTaken) as error:
-                self.ledger.record(order.key, JobStatus.UNKNOWN, error=str(error))
+                self.ledger.record(order.key, JobStatus.UNKNOWN, code="", error=str(error))
                 job_id = getattr(error, "job_id", None)
                 if job_id is None:
                     await self._wait(tries, error)
                     job_id = await self._adopted(entry)
                 tries += 1
             except RemoteUnavailable as error:  # it was not even sent
+                self._mark(order.key, _NOT_SENT, str(error))
                 await self._wait(tries, error)
                 tries += 1
             except RemoteRefused as error:
@@ -167,12 +181,22 @@ class Dispatcher:
                     order.key, JobStatus.REFUSED, code=error.code, error=str(error)
                 )  # fmt: skip
                 return ""
-        self.ledger.record(order.key, JobStatus.SUBMITTED, job_id=job_id, error="")
+        self.ledger.record(order.key, JobStatus.SUBMITTED, job_id=job_id, code="", error="")
         await self.lanes.went_well()
         return job_id
 
+    def _mark(self, key: str, code: str, error: str) -> None:
+        """Write down that an order is being sent, or was not after all, where only the ledger can
+        tell it after a sudden end."""
+        if not self.engine.can_search:
+            self.ledger.record(key, JobStatus.UNKNOWN, code=code, error=error)
+
     async def _wait(self, tries: int, error: LipsyncError) -> None:
         if tries >= PATIENCE:
+            if not self.engine.can_search and not isinstance(error, OutcomeUnknown):
+                raise RemoteUnavailable(
+                    f"{error}; nothing was ordered: run the same command again later"
+                ) from error
             raise RemoteUnavailable(
                 f"{error}; whether the job was accepted is not known, so it counts as spent: run "
                 "the same command again to find out"
@@ -184,10 +208,17 @@ class Dispatcher:
 
         An engine that keeps no keys would take the same order for another one, so it is given
         time to tell of a job that it was still accepting when the answer was lost.
+
+        Raises:
+            OutcomeUnknown: the engine does not tell.
         """
         until = self._entry(entry.key).updated_s + _SEARCH_S
         while True:
-            job_id = await self._patiently(lambda: found(self.engine, self.ledger, entry))
+            try:
+                job_id = await self._patiently(lambda: found(self.engine, self.ledger, entry))
+            except OutcomeUnknown as error:
+                self.ledger.record(entry.key, JobStatus.UNKNOWN, code="", error=str(error))
+                raise
             if job_id is not None or self.engine.keeps_keys or time.time() >= until:
                 return job_id
             await asyncio.sleep(_OTHERS_S)
@@ -196,26 +227,56 @@ class Dispatcher:
         """Wait for a job's end and write it down; where its result lies."""
         entry = self._entry(order.key)
         age_s = max(0.0, time.time() - entry.updated_s)
-        deadline_s = self.engine.deadline_s(order.seconds)
-        report = await self.watcher.ended(job_id, order.seconds, deadline_s, age_s)
+        deadline_s = self.engine.deadline_s(order)
+        try:
+            report = await self.watcher.ended(job_id, order.seconds, deadline_s, age_s)
+        except Overdue as error:
+            report = await self._given_up(job_id, error)
         recorded(self.ledger, order.key, report)
         return report.url
+
+    async def _given_up(self, job_id: str, overdue: Overdue) -> JobReport:
+        """Call a job off that takes too long, since it would go on being billed; it may have ended
+        in the meantime.
+
+        Raises:
+            Overdue: it cannot be called off, or nobody confirmed it.
+        """
+        if not self.engine.can_cancel:
+            raise overdue
+        try:
+            if await self._patiently(lambda: self.engine.cancel(job_id)):
+                return JobReport(
+                    job_id, Progress.FAILED, code="given_up", again=True,
+                    error="it took too long and was called off", cost_usd=await self._cost(job_id),
+                )  # fmt: skip
+            looked = await self._patiently(lambda: self.engine.look([job_id]))
+        except RemoteUnavailable:
+            raise overdue from None
+        report = looked.get(job_id)
+        if report is None or report.progress is Progress.WAITING:
+            raise overdue
+        return report
 
     async def _fetched(self, entry: Entry, url: str, out: Path) -> Entry:
         async with self._downloads:
             await self._patiently(lambda: self.engine.fetch(entry.job_id, url, out))
-            cost = entry.cost_usd
-            if cost is None:
-                with suppress(RemoteUnavailable):
-                    cost = await self.engine.cost_usd(entry.job_id)
+            cost = await self._cost(entry.job_id) if entry.cost_usd is None else entry.cost_usd
         self.ledger.record(entry.key, JobStatus.FETCHED, cost_usd=cost)
         return self._entry(entry.key)
+
+    async def _cost(self, job_id: str) -> float | None:
+        with suppress(RemoteUnavailable):
+            return await self.engine.cost_usd(job_id)
+        return None
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         """The answer to a call that costs nothing, however often it is made."""
         for tries in range(PATIENCE):
             try:
                 return await call()
+            except OutcomeUnknown:  # no answer is an answer
+                raise
             except RemoteUnavailable as error:
                 await asyncio.sleep(_pause_s(tries, error))
         return await call()
@@ -263,6 +324,12 @@ def unsigned(body: Any) -> Any:
     return body.partition("?")[0] if is_address else body
 
 
+def may_be_placed(engine: RemoteGenerator, entry: Entry) -> bool:
+    """Whether an open order may have become a job of which the ledger does not know."""
+    is_marked = entry.status is JobStatus.UNKNOWN and entry.code != _NOT_SENT
+    return engine.can_search or is_marked
+
+
 async def found(engine: RemoteGenerator, ledger: Ledger, entry: Entry) -> str | None:
     """The job that an order became, if the engine has one."""
     known = {other.job_id for other in ledger.entries() if other.job_id}
@@ -271,7 +338,9 @@ async def found(engine: RemoteGenerator, ledger: Ledger, entry: Entry) -> str | 
 
 def recorded(ledger: Ledger, key: str, report: JobReport) -> None:
     """Write down what an engine says of a job; nothing while it is waited for."""
-    facts = {"code": report.code, "error": report.error}
+    facts: dict[str, Any] = {"code": report.code, "error": report.error}
+    if report.cost_usd is not None:
+        facts["cost_usd"] = report.cost_usd
     if report.progress is Progress.COMPLETED:
         ledger.record(key, JobStatus.COMPLETED)
     elif report.progress is Progress.REFUSED:

@@ -226,10 +226,12 @@ class Ledger:
         return self._select(_TABLE.c.status.in_(wanted) if wanted else sa.true())
 
     def spent_usd(self) -> float:
-        """What all jobs cost, or may yet cost where the engine has not told."""
+        """What all jobs cost, or may yet cost where the engine has not told; a job that failed
+        costs what the engine told of it."""
         return sum(
             entry.quoted_usd if entry.cost_usd is None else entry.cost_usd
-            for entry in self.entries(SPENT)
+            for entry in self.entries()
+            if entry.status in SPENT or entry.cost_usd is not None
         )
 
     def _select(self, where: sa.ColumnElement[bool]) -> list[Entry]:

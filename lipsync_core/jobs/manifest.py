@@ -9,7 +9,8 @@ One JSON object a line::
 
     {"video": "films/talk.mp4", "audio": "speech/talk_de.wav", "name": "talk_de"}
 
-Two lists, of which the first video goes with the first audio and so on::
+For portraits the first column is ``image``. Two lists, of which the first video (or image) goes
+with the first audio and so on::
 
     VIDEOS
     films/talk.mp4
@@ -45,7 +46,9 @@ from lipsync_core.whole import write_whole
 _COLUMNS = ("video", "audio", "name")
 _HEADER_RULE = "the first line must be video,audio or video,audio,name"
 
-_LIST_HEAD = re.compile(r"(VIDEOS|AUDIOS)\s*(?:[:=]\s*(.*)|(\[.*))?", re.IGNORECASE)
+_SAME = {"image": "video", "IMAGES": "VIDEOS"}
+
+_LIST_HEAD = re.compile(r"(VIDEOS|IMAGES|AUDIOS)\s*(?:[:=]\s*(.*)|(\[.*))?", re.IGNORECASE)
 _QUOTED = re.compile(r"""(["'])(.*?)\1""")
 
 
@@ -190,7 +193,7 @@ def _table_rows(text: str, delimiter: str) -> Iterator[_Row | _Problem]:
             if not any(cells):
                 pass
             elif columns is None:
-                columns = [cell.lower() for cell in cells]
+                columns = [_SAME.get(cell.lower(), cell.lower()) for cell in cells]
                 complaints = list(_wrong_columns(columns))
                 yield from (_Problem(line, what) for what in complaints)
                 if complaints:
@@ -230,7 +233,7 @@ def _json_rows(text: str) -> Iterator[_Row | _Problem]:
         if not isinstance(row, dict):
             yield _Problem(number, 'not a JSON object: write {"video": "…", "audio": "…"}')
             continue
-        row = {key: value for key, value in row.items() if value is not None}
+        row = {_SAME.get(key, key): value for key, value in row.items() if value is not None}
         wrong = [key for key in row if key not in _COLUMNS]
         unreadable = [key for key in row if key in _COLUMNS and not isinstance(row[key], str)]
         if wrong:
@@ -247,7 +250,7 @@ def _listed_rows(text: str) -> Iterator[_Row | _Problem]:
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.strip()
         if head := _LIST_HEAD.fullmatch(line):
-            section, bracketed = head[1].upper(), False
+            section, bracketed = _SAME.get(head[1].upper(), head[1].upper()), False
             line = head[2] or head[3] or ""
         if line.startswith("[") and (head or line == "["):
             line, bracketed = line[1:].strip(), True

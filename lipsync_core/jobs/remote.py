@@ -22,8 +22,10 @@ class Order:
     """One segment to be rendered elsewhere.
 
     ``key`` (64 hex digits) stands for all the result depends on. ``video`` and ``speech`` are
-    addresses the engine can fetch, or names of files it keeps (``asset:…``); ``seconds`` is the
-    segment's length, ``frame_rate`` the film's.
+    addresses the engine can fetch, or names of files it keeps (``asset:…``) or is sent along with
+    the order (``inline:…``); ``seconds`` is the segment's length, ``frame_rate`` the film's,
+    ``width`` and ``height`` are its pixels (0 where nobody asked). ``is_still`` says that
+    ``video`` is one picture, which is to be brought to life.
     """
 
     key: str
@@ -31,6 +33,9 @@ class Order:
     speech: str
     seconds: float
     frame_rate: float
+    is_still: bool = False
+    width: int = 0
+    height: int = 0
 
     def attempt(self, number: int) -> Order:
         """The same order, placed for the ``number``-th time: under a key of its own."""
@@ -49,7 +54,8 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True)
 class JobReport:
-    """What an engine says of a job. ``again`` is whether a new job could end better."""
+    """What an engine says of a job. ``again`` is whether a new job could end better; ``cost_usd``
+    what a job that failed was billed all the same, where the engine tells."""
 
     job_id: str
     progress: Progress
@@ -57,6 +63,15 @@ class JobReport:
     code: str = ""
     error: str = ""
     again: bool = False
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Hears:
+    """The form of speech an engine works on, so that no more than that is sent."""
+
+    sample_rate: int
+    mono: bool
 
 
 @runtime_checkable
@@ -65,12 +80,20 @@ class RemoteEngine(Protocol):
 
     ``version`` goes into every key, and so do the options. ``needs`` and ``knows`` are the names
     of the secrets and addresses it must have and may have, as they are called in the environment.
+
+    ``grid`` is what width and height of a film must be multiples of. ``seam_frames`` is how many
+    frames more than asked are to be rendered on either side of a segment, so that neighbours can
+    be blended into each other; 0 where an engine's pictures meet without. ``hears`` is the form of
+    the speech it is sent; ``None``: as it is.
     """
 
     name: str
     version: int
     needs: tuple[str, ...]
     knows: tuple[str, ...]
+    grid: int
+    seam_frames: int
+    hears: Hears | None
 
     def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options as plain JSON, the usual ones filled in.
@@ -81,7 +104,13 @@ class RemoteEngine(Protocol):
         ...
 
     def objection(self, width: int, height: int) -> str:
-        """Why every film of this many pixels would be refused; nothing if it would not be."""
+        """Why every film of this many pixels would be refused; nothing if it would not be. (For
+        the grid, see :func:`off_the_grid`.)"""
+        ...
+
+    def takes_stills(self, options: Mapping[str, Any]) -> bool:
+        """Whether it brings one picture to life, so that a film that shows nothing else is sent as
+        that picture."""
         ...
 
     def price_of(self, options: Mapping[str, Any]) -> str:
@@ -100,20 +129,45 @@ class RemoteGenerator(Protocol):
     and RemoteRefused where it cannot.
 
     ``account`` tells one account from another without giving anything away: the address of a kept
-    file is good in its own account only. ``keeps_keys`` is whether the engine has shown that it
-    takes two orders under one key for one job.
+    file is good in its own account only.
+
+    What differs from engine to engine:
+
+    - ``keeps_keys``: it has shown that it takes two orders under one key for one job.
+    - ``keeps_files``: it has a store of its own. One without is sent files along with the orders,
+      and has to be shown them in every process that places some.
+    - ``can_search``: it can always be asked for the job that an order became. Where not, what was
+      sent is written down as unknown before, and :meth:`find` may have no answer.
+    - ``can_cancel``: a job can be called off. Such an engine queues what it cannot do yet, so only
+      its own deadline says that a job is stuck, never how soon others ended.
+    - ``look_s``: ``None`` where one call tells of many jobs; else the seconds between two looks at
+      a job, each of which is a call of its own.
+    - ``grace_s``: seconds after its placing in which the engine may not know a job yet.
+    - ``forgets``: why a job it does not know after that is over for good; nothing where it may
+      turn up again.
     """
 
     name: str
     account: str
     keeps_keys: bool
+    keeps_files: bool
+    can_search: bool
+    can_cancel: bool
+    look_s: float | None
+    grace_s: float
+    forgets: str
 
     async def keep(self, path: Path, name: str) -> str:
-        """Hand a file over to a store of the engine's own; its address for an order."""
+        """Hand a file over to a store of the engine's own, or show it where it lies; its address
+        for an order, which tells no place of this machine."""
         ...
 
     def body(self, order: Order) -> dict[str, Any]:
-        """The request that places an order, as plain JSON; it is recorded before it is sent."""
+        """The request that places an order, as plain JSON; it is recorded before it is sent.
+
+        Raises:
+            InputError: no such order can be placed.
+        """
         ...
 
     async def submit(self, key: str, body: Mapping[str, Any]) -> str:
@@ -130,7 +184,15 @@ class RemoteGenerator(Protocol):
     ) -> str | None:
         """The id of the job that was placed under ``key`` with ``body`` after the moment
         ``since_s`` (Unix time), or ``None`` where the engine has no such job. ``known`` are jobs
-        that other orders became."""
+        that other orders became.
+
+        Raises:
+            OutcomeUnknown: the engine does not tell, and asking again will not help.
+        """
+        ...
+
+    async def cancel(self, job_id: str) -> bool:
+        """Call a job off; whether the engine confirmed that it will not go on."""
         ...
 
     async def look(self, job_ids: Collection[str]) -> Mapping[str, JobReport]:
@@ -146,6 +208,27 @@ class RemoteGenerator(Protocol):
         """What a finished job cost, or ``None`` where the engine does not tell yet."""
         ...
 
-    def deadline_s(self, seconds: float) -> float:
-        """How long a job for so many seconds of film may take before it counts as stuck."""
+    def deadline_s(self, order: Order) -> float:
+        """How long the job of an order may take before it counts as stuck."""
         ...
+
+
+def off_the_grid(engine: str, grid: int, width: int, height: int) -> str:
+    """Why an engine that renders multiples of ``grid`` pixels only would refuse a film of this
+    size, with the nearest sizes it would take; nothing if it would not."""
+    wrong = [
+        f"the {name} " + " or ".join(str(near) for near in _nearest(pixels, grid))
+        for name, pixels in (("width", width), ("height", height))
+        if pixels % grid
+    ]
+    if not wrong:
+        return ""
+    return (
+        f"the picture is {width}x{height}: {engine} renders multiples of {grid} pixels only, make "
+        + " and ".join(wrong)
+    )
+
+
+def _nearest(pixels: int, grid: int) -> list[int]:
+    lower = pixels - pixels % grid
+    return [near for near in (lower, lower + grid) if near]

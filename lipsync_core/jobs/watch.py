@@ -3,11 +3,13 @@
 A job is due to be looked at again after a sixteenth of its age, so that the end of a short one is
 noticed at once and a long one costs few calls; where some have ended, a young one is let be for as
 long as none of them ended so soon. Whatever job is due, the call asks for the others,
-too, since that costs no more. A webhook may wake the watcher sooner.
+too, since that costs no more; an engine that must be called for every job is asked for those alone
+that are due, and less often. A webhook may wake the watcher sooner.
 
 How long a job may take is what its engine says, and not more than four times as long as the
 slowest of those that have ended, or as their pace says of one of its length: where jobs end within
-seconds, one that takes minutes is stuck.
+seconds, one that takes minutes is stuck. An engine that queues jobs and can call them off is given
+all the time it says.
 """
 
 from __future__ import annotations
@@ -24,9 +26,13 @@ SOONEST_S, LATEST_S = 0.1, 10.0
 _SHARE_OF_AGE = 1 / 16
 _AT_ONCE = 100  # jobs in one call
 _YOUNG = 0.8  # of the age of the one that ended soonest
-_LOST_AFTER_S = 30.0  # for which the engine did not know a job
+_LOST_AFTER_S = 30.0  # for which the engine did not know a job that is past its grace
 _KNOWN_FROM = 5  # ended jobs from which on the slowest says something
 _TIMES_SLOWEST, _LEAST_PATIENCE_S = 4, 8.0
+
+
+class Overdue(RenderFailed):
+    """A job is older than it may become, and has not ended."""
 
 
 @dataclass
@@ -57,11 +63,12 @@ class Watcher:
         """The report of the end of a job for ``seconds`` of film that is ``age_s`` old.
 
         Raises:
-            RenderFailed: it is older than it may become, or the engine has lost it.
+            Overdue: it is older than it may become.
+            RenderFailed: the engine does not know it.
         """
         now = _now()
         is_fresh = age_s <= SOONEST_S
-        first_look = now + SOONEST_S if is_fresh else now
+        first_look = now + self._soonest_s if is_fresh else now
         waiting: asyncio.Future[JobReport] = asyncio.get_running_loop().create_future()
         watched = _Watched(waiting, now - age_s, first_look, seconds, deadline_s, is_fresh, now)
         self._jobs[job_id] = watched
@@ -83,13 +90,25 @@ class Watcher:
             soonest = min((job.due for job in self._jobs.values()), default=None)
             now = _now()
             if soonest is not None and soonest <= now:
-                await self._look(sorted(self._jobs, key=lambda i: self._jobs[i].due)[:_AT_ONCE])
+                await self._look(self._wanted(now))
                 continue
             self._wake.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(
                     self._wake.wait(), None if soonest is None else soonest - now
                 )
+
+    @property
+    def _soonest_s(self) -> float:
+        """The shortest pause between two looks at a job."""
+        return SOONEST_S if self._engine.look_s is None else self._engine.look_s
+
+    def _wanted(self, now: float) -> list[str]:
+        """The jobs to ask for now, the longest due first."""
+        jobs = sorted(self._jobs, key=lambda job_id: self._jobs[job_id].due)
+        if self._engine.look_s is not None:
+            jobs = [job_id for job_id in jobs if self._jobs[job_id].due <= now]
+        return jobs[:_AT_ONCE]
 
     async def _look(self, job_ids: list[str]) -> None:
         try:
@@ -121,26 +140,34 @@ class Watcher:
             return
         if report is not None or self._trouble:
             job.known_at = now
-        if now - job.known_at >= _LOST_AFTER_S:
-            self._end(job_id, RenderFailed(f"{self._engine.name} does not know job {job_id}"))
+        if now - job.known_at >= _LOST_AFTER_S and age_s >= self._engine.grace_s:
+            self._end(job_id, self._lost(job_id))
         elif age_s >= self._patience_s(job):
-            self._end(job_id, RenderFailed(
+            self._end(job_id, Overdue(
                 f"{self._engine.name} job {job_id} is not done after {age_s / 60:.1f} minutes: "
                 "run the same command again later, it is looked at and not paid again"
             ))  # fmt: skip
         else:
             job.due = now + self._pause_s(age_s)
 
+    def _lost(self, job_id: str) -> JobReport | Exception:
+        """What a job is that its engine does not know: failed for good where it forgets them."""
+        text = f"{self._engine.name} does not know job {job_id}"
+        if not self._engine.forgets:
+            return RenderFailed(text)
+        error = f"{text} any more: {self._engine.forgets}"
+        return JobReport(job_id, Progress.FAILED, code="lost", error=error)
+
     def _pause_s(self, age_s: float) -> float:
         """Until a job of this age is looked at again; a young one is let be while no other has
         ever ended so soon."""
-        pause_s = max(SOONEST_S, _SHARE_OF_AGE * age_s)
+        pause_s = max(self._soonest_s, _SHARE_OF_AGE * age_s)
         if self._ended >= _KNOWN_FROM:
             pause_s = max(pause_s, _YOUNG * self._fastest_s - age_s)
         return min(LATEST_S, pause_s)
 
     def _patience_s(self, job: _Watched) -> float:
-        if self._ended < _KNOWN_FROM:
+        if self._ended < _KNOWN_FROM or self._engine.can_cancel:
             return job.deadline_s
         slowest_s = max(self._slowest_s, self._slowest_pace * job.seconds)
         return min(job.deadline_s, max(_LEAST_PATIENCE_S, _TIMES_SLOWEST * slowest_s))

@@ -92,6 +92,25 @@ class FilmInfo:
         return frame if self.shown is None else self.shown[frame]
 
 
+def planned(
+    path: Path,
+    *,
+    width: int,
+    height: int,
+    frame_rate: Fraction,
+    frames: int,
+    pixel_format: str,
+    colour: ColourTags,
+) -> FilmInfo:
+    """What a film will be that is yet to be written: H.264, square pixels, no sound."""
+    return FilmInfo(
+        path=path, codec="h264", width=width, height=height, frame_rate=frame_rate, frames=frames,
+        pixel_format=pixel_format, sample_aspect=Fraction(1), colour=colour, rotation=0,
+        time_base=1 / frame_rate, stored_pts=tuple(range(frames)), shown=None, seekable=True,
+        sound=None, conformed=(),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class AudioInfo:
     """The first audio stream of any file, without a picture to relate it to."""

@@ -109,6 +109,7 @@ class FilmSummary(BaseModel):
     source_score: dict[str, object] | None = None
     notes: list[str] = []
     stage_seconds: dict[str, float] = {}
+    url: str | None = Field(None, description="where it was copied to; told, never written down")
 
     @property
     def needs_review(self) -> bool:
@@ -193,6 +194,7 @@ def _film_lines(film: FilmSummary) -> list[str]:
         f"  {sync}; sound lag "
         f"{checks.max_boundary_lag_ms:.2f} ms, picture outside {checks.psnr_outside_db:.1f} dB",
         *(f"  note: {note}" for note in film.notes),
+        *([f"  address: {film.url}"] if film.url else []),
     ]
 
 

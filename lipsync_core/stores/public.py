@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 from typing import Protocol
 
-from lipsync_core.errors import InputError, StorageError
+from lipsync_core.errors import InputError, RemoteRefused, StorageError
+from lipsync_core.services.web import look_up, open_web
 from lipsync_core.stores import MediaRef, ref_of
 
 # An engine fetches its input when the job's turn comes, on a full account days after the order; an
@@ -63,6 +64,23 @@ class PublicStore(Protocol):
             InputError: the URI is not of this store, or no address can live so long.
         """
         ...
+
+
+async def link(store: PublicStore, uri: str) -> str:
+    """An address of a published file for people: a lasting one where anybody may fetch it, else a
+    signed one, which dies after a week and lets in whoever knows it.
+
+    Raises:
+        RemoteUnavailable: the store does not answer.
+    """
+    signed = await store.address(uri)
+    lasting = signed.partition("?")[0]
+    async with open_web() as web:
+        try:
+            await look_up(web, lasting, uri)
+        except RemoteRefused:
+            return signed
+    return lasting
 
 
 def public_store(where: str) -> PublicStore:

@@ -62,6 +62,11 @@ def judge(
     return found
 
 
+def at_rest(rendered: dict[str, Any], scorer: Scorer) -> Judgement:
+    """The judgement of a segment in which nobody has anything to say."""
+    return Judgement(scorer.score([rendered]), None, True, None, "nobody speaks")
+
+
 def _gated(
     rendered: dict[str, Any],
     source: dict[str, Any] | None,

@@ -4,27 +4,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect import Flow
 from prefect.utilities.callables import parameter_schema
 from pydantic import BaseModel
 
 from blocks.settings import LipsyncSettings
 from flows.bulk import bulk
+from flows.portrait import portrait
+from flows.portrait_request import PortraitRequest
 from flows.request import BulkRequest
 
 
-def form_of_the_main_job() -> dict[str, Any]:
-    """The schema Prefect draws the form from."""
-    schema = parameter_schema(bulk.fn).model_dump()
-    form: dict[str, Any] = schema["definitions"]["BulkRequest"]
-    return form
+def form_of(flow: Flow[..., Any], model: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    """The fields of the schema Prefect draws the form from."""
+    schema = parameter_schema(flow.fn).model_dump()
+    fields: dict[str, dict[str, Any]] = schema["definitions"][model.__name__]["properties"]
+    return fields
 
 
-FIELDS = form_of_the_main_job()["properties"]
+FIELDS = form_of(bulk, BulkRequest)
+PORTRAIT_FIELDS = form_of(portrait, PortraitRequest)
 
 
-@pytest.mark.parametrize("name", FIELDS)
-def test_every_field_has_a_title_a_description_and_one_plain_box(name: str) -> None:
-    field = FIELDS[name]
+@pytest.mark.parametrize(
+    "field", [*FIELDS.values(), *PORTRAIT_FIELDS.values()], ids=[*FIELDS, *PORTRAIT_FIELDS]
+)
+def test_every_field_has_a_title_a_description_and_one_plain_box(field: dict[str, Any]) -> None:
     assert field["title"]
     assert field["description"]
     assert "anyOf" not in field
@@ -35,12 +40,16 @@ def test_fields_keep_the_order_they_are_written_in() -> None:
     written = list(BulkRequest.model_fields)
     assert sorted(FIELDS, key=lambda name: FIELDS[name]["position"]) == written
     assert written[:2] == ["video", "audio"]
+    asked = sorted(PORTRAIT_FIELDS, key=lambda name: PORTRAIT_FIELDS[name]["position"])
+    assert asked == list(PortraitRequest.model_fields)
+    assert asked[:2] == ["image", "audio"]
 
 
 def test_no_default_is_sent_as_if_a_person_had_typed_it_but_each_is_told() -> None:
     assert not any("default" in field for field in FIELDS.values())
     assert FIELDS["generator"]["description"].endswith("[rewrite]")
     assert FIELDS["segment_seconds"]["description"].endswith("[10.0]")
+    assert PORTRAIT_FIELDS["generator"]["description"].endswith("[puppet]")
 
 
 def test_engines_are_a_drop_down_of_what_is_installed() -> None:

@@ -90,7 +90,7 @@ class TestWithAServer:
 
     def test_the_ui_offers_it_once_it_is_registered(self, server: PrefectServer) -> None:
         said = server.prefect("block", "register", "-m", "blocks")
-        assert "Successfully registered 3 blocks" in said
+        assert "Successfully registered 4 blocks" in said
         kind = server.get("block_types/slug/lipsync-settings")
         assert kind["name"] == "Lipsync Settings"
         assert "films go" in kind["description"]

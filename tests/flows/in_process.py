@@ -28,7 +28,7 @@ from real_command import Ran
 from flows.bulk import bulk
 from flows.command import run_command
 from flows.request import BulkRequest
-from flows.resubmit import ResubmitRequest
+from flows.resubmit import ResubmitRequest, resubmit
 from lipsync_core.demo.film import DemoFilm
 from lipsync_core.errors import LipsyncError
 from lipsync_core.report.summary import RunSummary
@@ -66,7 +66,7 @@ class Here:
 
     def resubmit(self, run_dir: Path) -> Ran:
         """Order again what failed in an earlier run."""
-        return self._ran(lambda: bulk(ResubmitRequest(run_dir=run_dir).as_bulk()))
+        return self._ran(lambda: resubmit(ResubmitRequest(run_dir=run_dir).as_before()))
 
     def run(self, flow: Callable[[R], T], request: R) -> T:
         """What another of the flows makes of its request."""

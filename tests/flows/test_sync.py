@@ -173,8 +173,9 @@ def test_a_run_killed_at_any_step_pays_every_segment_once(
     here.know(short_film, tmp_path / "out")
     cuts = segments(tmp_path, 2)
     killed = command.given(**service.environment)(
-        point, "--video", short_film.video, "--audio", short_film.speech, "--generator", "sync",
-        "--cuts", cuts, "--out", tmp_path / "out", module="tests.flows.dying",
+        "flows.bulk", point, "--video", short_film.video, "--audio", short_film.speech,
+        "--generator", "sync", "--cuts", cuts, "--out", tmp_path / "out",
+        module="tests.flows.dying",
     )  # fmt: skip
     assert killed.code == -signal.SIGKILL, killed.err
     again = dub(here, service, short_film, cuts=cuts, out=tmp_path / "out")
@@ -258,7 +259,7 @@ def test_what_failed_is_ordered_once_more(
     assert again.summary.next_command is None
     assert len(service.bill) == 1
     with pytest.raises(InputError, match="holds no run"):
-        ResubmitRequest(run_dir=tmp_path).as_bulk()
+        ResubmitRequest(run_dir=tmp_path).as_before()
 
 
 def test_the_active_speaker_is_asked_for_or_the_run_refused(short_film: DemoFilm) -> None:

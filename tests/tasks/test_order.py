@@ -11,7 +11,7 @@ from lipsync_core.jobs.ledger import JobStatus, Ledger
 from lipsync_core.jobs.remote import Order
 from lipsync_core.stores import MediaRef
 from tasks.order import has_failed, last_entry, latest_attempt, order_key
-from tasks.values import ScannedFilm, SegmentJob, TrackValue
+from tasks.values import ScannedFilm, SegmentJob, Still, TrackValue
 
 FILE = MediaRef(uri="file:///film.mp4", sha256="0" * 64, size=1)
 JOB = SegmentJob(
@@ -67,3 +67,28 @@ def test_the_newest_attempt_is_the_one_that_was_ordered_last(ledger: Ledger) -> 
     second = JOB.model_copy(update={"attempt": 2})
     tried(ledger, 1, JobStatus.INTENDED, again=False, job=second)
     assert latest_attempt(JOB, ledger) == 2
+
+
+def test_the_key_of_an_order_lasts_over_versions_of_this_project() -> None:
+    """Another key would pay for every segment of every film once more."""
+    assert order_key(JOB) == "d0b79288f950bf79091e0b92ccc1825c12fc8d301d6f208249cfad86bdd901d5"
+
+
+def test_a_film_made_of_one_picture_goes_by_what_it_was_made_of() -> None:
+    def key(video: str, image: str, content: str) -> str:
+        still = Still(image=FILE.model_copy(update={"sha256": image * 64}), made_of=content)
+        film = JOB.film.model_copy(
+            update={"video": FILE.model_copy(update={"sha256": video * 64}), "still": still}
+        )
+        return order_key(JOB.model_copy(update={"film": film}))
+
+    assert key("1", "2", "a portrait") == key("3", "4", "a portrait")
+    assert key("1", "2", "a portrait") != key("1", "2", "another one")
+
+
+def test_how_a_picture_is_made_does_not_make_it_another_order() -> None:
+    on_one, on_other = (
+        JOB.model_copy(update={"options": {"prompt": "a", "resources": {"gpu": gpu}}})
+        for gpu in ("A100", "H100")
+    )
+    assert order_key(on_one) == order_key(on_other) != order_key(JOB)

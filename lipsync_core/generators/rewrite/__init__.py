@@ -1,8 +1,8 @@
 """The embedded engine: concatenative visual speech from the film's own mouths.
 
 It learns from the shot how its mouth follows its own sound, predicts the mouth for the new speech,
-chooses for every frame the best real mouth of the shot and blends it in. Nothing is needed beside
-the film: no key, no GPU, no checkpoint.
+chooses for every frame the best real mouth of the shot and blends it in. Where the mouths of the
+shot never open, it draws them. Nothing is needed beside the film: no key, no GPU, no checkpoint.
 """
 
 from __future__ import annotations
@@ -22,20 +22,28 @@ from lipsync_core.errors import RenderFailed
 from lipsync_core.faces.landmarks import FACE_OVAL, FaceTrack
 from lipsync_core.faces.mouth import eye_distance
 from lipsync_core.generators import no_options
+from lipsync_core.generators.mouth_motion import MouthMotion
 from lipsync_core.generators.rewrite.compose import composed
+from lipsync_core.generators.rewrite.drawn import (
+    DrawnMouths,
+    best_frame,
+    never_opens,
+    shape_of,
+)
 from lipsync_core.generators.rewrite.spool import FrameSpool
 from lipsync_core.generators.rewrite.targets import wanted_shapes
 from lipsync_core.generators.rewrite.units import choose, poses_of, units_of
 from lipsync_core.material import Material
-from lipsync_core.media.audio import Track
+from lipsync_core.media.audio import ANALYSIS_RATE, Track
 from lipsync_core.media.clip import Box, Clip, cropped
 from lipsync_core.media.frames import FrameWriter, Plane, frame_of, read_frames
 from lipsync_core.media.probe import FilmInfo
-from lipsync_core.timeline import Segment
+from lipsync_core.timeline import Segment, sample_of_frame
 
 MOST_UNITS = 700  # time grows with its square; beyond half a minute of talk little is gained
 GREATEST_YAW = 0.55
 _POSE_SMOOTHING_FRAMES = 0.8
+_DRAWN = "no mouth of this shot opens: mouths were drawn from one of its frames, as in a portrait"
 
 
 @dataclass(frozen=True)
@@ -66,9 +74,15 @@ class Rewrite:
                 "set it to passthrough in the cut list"
             )
         frames = np.arange(segment.first_frame, segment.last_frame)
-        wanted, spread = wanted_shapes(material, faces, units, speech, frames, shift_ms)
         inside = slice(segment.first_frame - first, segment.last_frame - first)
-        chosen = choose(wanted, poses_of(faces)[inside], units, spread)
+        draws = never_opens(units)
+        if draws:
+            samples = sample_of_frame(info.frames, info.frame_rate, ANALYSIS_RATE)
+            motion = MouthMotion(speech.mono, samples)
+            drawn_shapes = motion.shapes(frames, info.frame_rate, -shift_ms / 1000)
+        else:
+            wanted, spread = wanted_shapes(material, faces, units, speech, frames, shift_ms)
+            chosen = choose(wanted, poses_of(faces)[inside], units, spread)
         box = _face_box(faces, info)
         points = _steady(faces) - np.array([box.x, box.y])
         with (
@@ -81,10 +95,17 @@ class Rewrite:
         ):  # fmt: skip
             for frame in read_frames(info, first, last):
                 spool.append(cropped(frame, box))
-            shown = _Shown(spool, points, chosen, wanted, inside.start, info.pixel_format)
+            shown: _Shown | _Drawn
+            if draws:
+                source = best_frame(spool, faces, points, units)
+                mouths = DrawnMouths(spool.read(source), points[source])
+                shown = _Drawn(spool, points, mouths, drawn_shapes, inside.start, info.pixel_format)
+            else:
+                shown = _Shown(spool, points, chosen, wanted, inside.start, info.pixel_format)
             for offset in range(segment.frames):
                 writer.write(frame_of(shown.planes(offset), info.pixel_format))
-        return Clip(out, segment.first_frame, segment.last_frame, box)
+        remarks = (_DRAWN,) if draws else ()
+        return Clip(out, segment.first_frame, segment.last_frame, box, remarks)
 
 
 class _Shown:
@@ -131,6 +152,29 @@ class _Shown:
             frame, self._points[place], self._spool.read(unit), self._points[unit],
             self._wanted[offset], self._format,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The finished planes of each frame of a segment whose mouths are drawn."""
+
+    spool: FrameSpool
+    points: NDArray[np.float64]
+    mouths: DrawnMouths
+    shapes: NDArray[np.float64]
+    start: int
+    pixel_format: str
+
+    def planes(self, offset: int) -> list[Plane]:
+        """Frame ``offset`` of the segment."""
+        place = self.start + offset
+        frame = self.spool.read(place)
+        if not np.isfinite(self.points[place, 0, 0]):
+            return frame
+        drawn, points = self.mouths.drawn(self.shapes[offset])
+        return composed(
+            frame, self.points[place], drawn, points, shape_of(points), self.pixel_format
+        )
 
 
 def _window(shot: tuple[int, int], segment: Segment) -> tuple[int, int]:

@@ -18,12 +18,14 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from lipsync_core.generators.runpod import RunPodJobs
 from lipsync_core.generators.sync_so import SyncJobs, SyncSo
 from lipsync_core.jobs.dispatch import Dispatcher, Quoted, dispatching
 from lipsync_core.jobs.lanes import Lanes
 from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
 from lipsync_core.jobs.remote import Order
 from lipsync_core.jobs.watch import Watcher
+from lipsync_core.services.runpod.client import RunPodClient
 from lipsync_core.services.sync_so.client import SyncClient
 
 
@@ -90,9 +92,9 @@ def _around(owner: type, name: str, *, before: bool, when: Callable[..., bool]) 
     setattr(owner, name, async_dying if asyncio.iscoroutinefunction(work) else sync_dying)
 
 
-def _during_the_post() -> None:
+def _during_the_post(client: type, name: str) -> None:
     """The request is on the wire and nobody waits for its answer."""
-    work = SyncClient.create
+    work = getattr(client, name)
 
     async def dying(*given: Any, **more: Any) -> Any:
         posting = asyncio.create_task(work(*given, **more))
@@ -100,7 +102,7 @@ def _during_the_post() -> None:
         die()
         return await posting
 
-    SyncClient.create = dying  # type: ignore[method-assign]
+    setattr(client, name, dying)
 
 
 def _records(status: JobStatus) -> Callable[..., bool]:
@@ -114,7 +116,7 @@ def _always(*_: Any, **__: Any) -> bool:
 POINTS: dict[str, Callable[[], None]] = {
     "before the intent": lambda: _around(Ledger, "intend", before=True, when=_always),
     "after the intent": lambda: _around(Ledger, "intend", before=False, when=_always),
-    "during the request": _during_the_post,
+    "during the request": lambda: _during_the_post(SyncClient, "create"),
     "after it was accepted": lambda: _around(SyncClient, "create", before=False, when=_always),
     "after the id": lambda: _around(
         Ledger, "record", before=False, when=_records(JobStatus.SUBMITTED)
@@ -127,6 +129,13 @@ POINTS: dict[str, Callable[[], None]] = {
     "after it is fetched": lambda: _around(
         Ledger, "record", before=False, when=_records(JobStatus.FETCHED)
     ),
+}
+
+# The same with RunPod, where a call or a result of the engine's own is meant.
+RUNPOD_POINTS = POINTS | {
+    "during the request": lambda: _during_the_post(RunPodClient, "run"),
+    "after it was accepted": lambda: _around(RunPodClient, "run", before=False, when=_always),
+    "while it is fetched": lambda: _around(RunPodJobs, "fetch", before=False, when=_always),
 }
 
 if __name__ == "__main__":

@@ -142,6 +142,7 @@ def test_what_may_have_been_paid_counts_as_spent(tmp_path: Path) -> None:
         "unknown": [(JobStatus.UNKNOWN, {})],
         "refused": [(JobStatus.REFUSED, {})],
         "failed": [(JobStatus.FAILED, {})],
+        "failed and billed": [(JobStatus.FAILED, {"cost_usd": 0.05})],
         "told": [(JobStatus.SUBMITTED, {}), (JobStatus.COMPLETED, {}),
                  (JobStatus.FETCHED, {"cost_usd": 0.17})],
     }  # fmt: skip
@@ -149,9 +150,9 @@ def test_what_may_have_been_paid_counts_as_spent(tmp_path: Path) -> None:
         intend(ledger, key)
         for status, facts in steps:
             ledger.record(key, status, **facts)
-    assert ledger.spent_usd() == pytest.approx(0.2 + 0.17)
-    assert [e.key for e in ledger.entries([JobStatus.FAILED])] == ["failed"]
-    assert len(ledger.entries()) == 4
+    assert ledger.spent_usd() == pytest.approx(0.2 + 0.17 + 0.05)
+    assert [e.key for e in ledger.entries([JobStatus.FAILED])] == ["failed", "failed and billed"]
+    assert len(ledger.entries()) == 5
 
 
 def test_an_intent_outlives_the_process_that_is_killed_after_it(tmp_path: Path) -> None:

@@ -19,6 +19,10 @@ class Engine:
     """Jobs that end at a known moment after they were first asked for."""
 
     name = "paper"
+    look_s: float | None = None
+    grace_s = 0.0
+    forgets = ""
+    can_cancel = False
 
     def __init__(self, ends_after_s: Mapping[str, float]) -> None:
         self.ends_after_s = ends_after_s
@@ -186,6 +190,60 @@ def test_a_job_the_engine_has_lost_is_told_but_one_may_be_listed_late(
     assert (known.job_id, late.job_id) == ("known", "late")
     assert isinstance(lost, RenderFailed)
     assert "paper does not know job lost" in str(lost)
+
+
+def test_a_new_job_may_be_unknown_for_as_long_as_the_engine_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_LOST_AFTER_S", 0.1)
+    engine = Engine({})
+    engine.grace_s = 0.5
+
+    async def work(watcher: Watcher) -> list[Any]:
+        ended = (watcher.ended(job, 1, 60, age_s) for job, age_s in (("new", 0), ("old", 60)))
+        waiting = asyncio.gather(*ended, return_exceptions=True)
+        await asyncio.sleep(0.3)
+        engine.ends_after_s = {"new": 0.1, "old": 0.1}
+        return await waiting
+
+    new, old = run(engine, work)
+    assert new.progress is Progress.COMPLETED
+    assert isinstance(old, RenderFailed)
+
+
+def test_a_job_that_an_engine_forgot_is_over_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LOST_AFTER_S", 0.1)
+    engine = Engine({})
+    engine.forgets = "paper burns"
+    report = run(engine, lambda watcher: watcher.ended("j", 1, 60))
+    assert (report.progress, report.code, report.again) == (Progress.FAILED, "lost", False)
+    assert report.error == "paper does not know job j any more: paper burns"
+
+
+def test_an_engine_called_for_every_job_is_asked_for_those_that_are_due_and_seldom() -> None:
+    engine = Engine({"old": 1e9, "new": 0.3})
+    engine.look_s = 0.1
+
+    async def work(watcher: Watcher) -> None:
+        old = asyncio.create_task(watcher.ended("old", 1, 1e9, age_s=600))
+        await watcher.ended("new", 1, 60)
+        old.cancel()
+
+    run(engine, work)
+    assert engine.calls[0] == ["old"]
+    assert engine.calls[1:] == [["new"]] * len(engine.calls[1:])
+    assert 2 <= len(engine.calls[1:]) <= 4
+
+
+def test_an_engine_that_queues_jobs_is_given_all_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LEAST_PATIENCE_S", 0.1)
+    engine = Engine({"queued": 1.5} | {f"j{n}": 0.1 for n in range(6)})
+    engine.can_cancel = True
+
+    async def work(watcher: Watcher) -> list[Any]:
+        return await asyncio.gather(*(watcher.ended(j, 1, 1e6) for j in engine.ends_after_s))
+
+    assert all(report.progress is Progress.COMPLETED for report in run(engine, work))
 
 
 def test_who_no_longer_waits_is_forgotten() -> None:

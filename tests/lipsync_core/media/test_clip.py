@@ -81,6 +81,57 @@ def test_the_joined_picture_is_the_source_but_for_the_boxes(
         assert number_of(source) == index
 
 
+def one_grey(path: Path, info: FilmInfo, first: int, last: int, grey: int, seam: int) -> Clip:
+    """A clip of nothing but one grey, which may share frames at both ends."""
+    box = Box(0, 0, info.width, info.height)
+    with FrameWriter(
+        path, width=info.width, height=info.height, frame_rate=info.frame_rate,
+        pixel_format=info.pixel_format, codec="ffv1", colour=info.colour,
+    ) as writer:  # fmt: skip
+        planes = [np.full_like(plane, grey) for plane in planes_of(next(read_frames(info)))]
+        for _ in range(first, last):
+            writer.write(frame_of(planes, info.pixel_format))
+    return Clip(path, first, last, box, seam_frames=seam)
+
+
+class TestSeams:
+    """Where two clips share frames, one picture passes over into the other."""
+
+    @pytest.fixture
+    def info(self, tmp_path: Path) -> FilmInfo:
+        return probe(make_film(tmp_path / "film.mp4", frames=16))
+
+    def test_the_later_picture_comes_up_evenly_over_the_shared_frames(
+        self, tmp_path: Path, info: FilmInfo
+    ) -> None:
+        one = one_grey(tmp_path / "one.mkv", info, 0, 10, 50, seam=2)
+        other = one_grey(tmp_path / "other.mkv", info, 6, 16, 150, seam=2)
+        shown = [int(planes_of(frame)[0].mean()) for frame in joined_frames(info, [other, one])]
+        assert shown == [50] * 6 + [70, 90, 110, 130] + [150] * 6
+
+    def test_pictures_that_are_the_same_stay_the_same(self, tmp_path: Path, info: FilmInfo) -> None:
+        one = one_grey(tmp_path / "one.mkv", info, 0, 10, 77, seam=2)
+        other = one_grey(tmp_path / "other.mkv", info, 6, 16, 77, seam=2)
+        for frame in joined_frames(info, [one, other]):
+            assert all((plane == 77).all() for plane in planes_of(frame))
+
+    def test_more_than_was_agreed_is_not_shared(self, tmp_path: Path, info: FilmInfo) -> None:
+        one = one_grey(tmp_path / "one.mkv", info, 0, 10, 50, seam=2)
+        other = one_grey(tmp_path / "other.mkv", info, 5, 16, 150, seam=2)
+        with pytest.raises(TimelineBroken, match=r"claims frames \[5, 16\)"):
+            list(joined_frames(info, [one, other]))
+
+    def test_three_pictures_never_pass_into_each_other(
+        self, tmp_path: Path, info: FilmInfo
+    ) -> None:
+        clips = [
+            one_grey(tmp_path / f"{first}.mkv", info, first, last, 50, seam=4)
+            for first, last in ((0, 8), (4, 9), (7, 16))
+        ]
+        with pytest.raises(TimelineBroken, match=r"claims frames \[7, 16\)"):
+            list(joined_frames(info, clips))
+
+
 class TestRefusedClips:
     """A clip that does not fit its place breaks the join, it is never stretched or dropped."""
 

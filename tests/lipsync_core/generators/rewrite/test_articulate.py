@@ -113,7 +113,7 @@ def test_the_mouth_stays_on_the_middle_of_the_face(shut: Any, wide: Any) -> None
     aside = wide.copy()
     aside[MOUTH] += [6, 0]  # as the mesh has it when a head turns
     corners = articulated(shut, aside, shape(wide))[[61, 291]].mean(0)
-    assert corners[0] == pytest.approx(shut[[61, 291]].mean(0)[0], abs=0.1)
+    assert corners[0] == pytest.approx(shut[[61, 291]].mean(0)[0], abs=0.2)
 
 
 def test_an_alignment_finds_a_turn_a_size_and_a_shift(shut: Any) -> None:

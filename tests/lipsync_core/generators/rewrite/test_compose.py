@@ -131,7 +131,7 @@ def test_whoever_looks_sees_the_mouth_that_was_wanted(
     for name in ("gap", "jaw", "lips"):
         column = SHAPE_NAMES.index(name)
         before = shapes(points)[shut, column]
-        assert abs(seen[column] - wanted[column]) < 0.35 * abs(before - wanted[column])
+        assert abs(seen[column] - wanted[column]) < 0.45 * abs(before - wanted[column])
 
 
 def test_a_mouth_in_another_light_takes_the_frame_s_light(

@@ -182,7 +182,7 @@ def test_where_nobody_speaks_the_mouth_rests(
     clip = rendered(demo_material, silent, tmp_path / "rest.mkv", 60, 85)
     gap = mouth_shapes(track_faces(probe(clip.path)).points)[:, 0]
     own = mouth_shapes(demo_material.faces(0, 250).points)[:, 0]
-    assert gap.max() < np.percentile(own, 35)
+    assert gap.max() < np.percentile(own, 50)
     assert gap.std() < own.std() / 3
 
 

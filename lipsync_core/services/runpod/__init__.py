@@ -1,0 +1,1 @@
+"""RunPod's serverless endpoints that work through a queue, as calls over HTTP."""
