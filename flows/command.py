@@ -27,6 +27,8 @@ from pydantic.fields import FieldInfo
 from flows.server import server_for_the_run
 from flows.terminal import silence_logs, take_terminal
 from lipsync_core.errors import LipsyncError, in_one_line, told
+from lipsync_core.jobs.ledger import JobStatus
+from tasks.values import has_ledger, ledger_of
 
 _EXITS = (
     "exit codes: 0 done, 1 failed or in need of review, 2 bad usage or input, 3 over the budget"
@@ -51,6 +53,7 @@ def run_command(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as for Ctrl-C
     silence_logs()
     log = Path(tempfile.gettempdir()) / f"lipsync-{os.getuid()}.log"
+    request: Any = None
     try:
         request = model.model_validate({k: v for k, v in given.items() if v is not None})
         if check is not None:
@@ -65,7 +68,7 @@ def run_command(
     except LipsyncError as error:
         _stop(str(error), error.exit_code)
     except KeyboardInterrupt:
-        _stop("stopped; run the same command again to go on", 130)
+        _stop("stopped; run the same command again to go on" + _going_on(request), 130)
     except Exception as error:
         with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
             traceback.print_exception(error, file=file)
@@ -73,6 +76,21 @@ def run_command(
     print(result.model_dump_json() if as_json else result.as_text(), file=answer)
     answer.flush()
     sys.exit(result.exit_code)
+
+
+def _going_on(request: Any) -> str:
+    """What is said of jobs elsewhere that a stop here does not end."""
+    store = getattr(request, "store_root", None)
+    if store is None or not has_ledger(store):
+        return ""
+    with contextlib.suppress(LipsyncError), ledger_of(store) as ledger:
+        if under_way := len(ledger.entries([JobStatus.SUBMITTED])):
+            jobs = "1 paid job goes on" if under_way == 1 else f"{under_way} paid jobs go on"
+            return (
+                f" ({jobs} elsewhere and will be taken up then; python -m flows.jobs cancel KEY "
+                f"--store {shlex.quote(store)} calls one off)"
+            )
+    return ""
 
 
 def command_line(name: str, request: BaseModel) -> str:

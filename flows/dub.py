@@ -16,7 +16,7 @@ from lipsync_core.stores import MediaRef
 from tasks.check import check
 from tasks.join import joined, publish
 from tasks.score import score_film
-from tasks.values import Plan, ScannedFilm, Speech
+from tasks.values import Plan, ScannedFilm, Speech, store_at
 
 
 @dataclass
@@ -63,7 +63,9 @@ def dubbed(
     write_plan(folder / "segments.csv", planned.timeline())
     engine = request.engine
     seam_frames = engine.seam_frames if film.still else 0
-    price = quote(request.generator, planned.timeline(), engine.price, seam_frames)
+    info = film.material(store_at(store)).info
+    a_frame = engine.sized(info.width, info.height).price
+    price = quote(request.generator, planned.timeline(), a_frame, seam_frames)
     outcome = FilmOutcome(name, folder, request.output_of(name), film, speech, planned, price)
     keep_to_budget(price, purse, name)
     if request.dry_run:
@@ -77,7 +79,7 @@ def dubbed(
     outcome.to_resubmit = rendered.to_resubmit
 
     progress.stage("join", "joining the film", of=film.frames, unit="frames")
-    draft = joined(film.video, rendered.clips, speech, outcome.output, store)
+    draft = joined(film.video, rendered.clips, speech, folder, outcome.output, store)
 
     progress.stage("check", "checking the finished film")
     outcome.checks = check(film.video, draft, rendered.clips, speech, planned, store)

@@ -11,7 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.dub import FilmOutcome
 from flows.engine_request import EngineRequest
 from flows.progress import progress
-from lipsync_core.errors import told
+from lipsync_core.errors import InputError, told
 from lipsync_core.jobs.budget import Purse
 from lipsync_core.jobs.manifest import Pair
 from lipsync_core.report.summary import FailedFilm, RunSummary
@@ -26,8 +26,11 @@ def each_film(
     """Run the flow of one film for every pair, within one budget, and report on them all.
 
     Raises:
+        InputError: segments of several films were to be rendered anew.
         LipsyncError: the only film of the run failed.
     """
+    if request.redone and len(pairs) > 1:
+        raise InputError("--redo goes with one film at a time: name it with --only")
     purse = Purse(request.budget)
     prepare(request.run_dir, request.store_root)
     if not (request.dry_run or request.failed_again):

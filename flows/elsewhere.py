@@ -18,16 +18,16 @@ from flows.engine_request import EngineRequest
 from flows.progress import progress
 from flows.shared_limit import shared_limit
 from lipsync_core.errors import LipsyncError, told
-from lipsync_core.jobs.dispatch import Dispatcher, dispatching
+from lipsync_core.jobs.dispatch import NOT_SENT, Dispatcher, dispatching
 from lipsync_core.jobs.lanes import Lanes
-from lipsync_core.jobs.ledger import OPEN, Ledger
+from lipsync_core.jobs.ledger import OPEN, Entry, JobStatus, Ledger
 from lipsync_core.sync.score import Scorer
 from tasks.conform import conform
 from tasks.cut_out import cut_out
 from tasks.enhance import enhance
-from tasks.order import has_failed, last_entry, latest_attempt, order
+from tasks.order import has_failed, last_entry, latest_attempt, order, spent_on
 from tasks.upload import upload
-from tasks.values import SegmentJob, Speech, TrackValue, ledger_of
+from tasks.values import SegmentJob, Speech, TrackValue, ledger_of, store_at
 from tasks.verify import verify
 
 T = TypeVar("T")
@@ -37,7 +37,9 @@ def render_elsewhere(
     attempts: list[Attempt], speech: Speech, engine: Engine, scorer: Scorer, request: EngineRequest
 ) -> None:
     """Fill in what came of every attempt."""
-    asyncio.run(_all(attempts, speech, engine, scorer, request))
+    film = attempts[0].job.material(store_at(request.store_root)).info
+    sized = engine.sized(film.width, film.height)
+    asyncio.run(_all(attempts, speech, sized, scorer, request))
 
 
 async def _all(
@@ -55,6 +57,8 @@ async def _all(
             engine.remote.opened(engine.options, secrets) as jobs,
             dispatching(jobs, ledger, lanes, store) as dispatcher,
         ):
+            dispatcher.say = progress.say
+            dispatcher.most_retry_usd = _left_for_retries(attempts, engine, request)
             dispatcher.most_failures = request.max_failure_rate * len(attempts)
             await asyncio.gather(
                 *(_one(a, speech, engine, scorer, dispatcher, workers, request) for a in attempts)
@@ -74,13 +78,38 @@ def _numbered(attempt: Attempt, ledger: Ledger, request: EngineRequest) -> Segme
     return job.model_copy(update={"attempt": number})
 
 
+def _left_for_retries(
+    attempts: list[Attempt], engine: Engine, request: EngineRequest
+) -> float | None:
+    """What the run may cost beyond its quote. Of several films only the quotes of all are kept
+    within the budget, and those to come are not known here: so nothing is left for retries."""
+    if request.budget is None:
+        return None
+    if len(request.pairs()) > 1:
+        return 0.0
+    frames = sum(attempt.job.last_frame - attempt.job.first_frame for attempt in attempts)
+    return max(0.0, request.budget - engine.price.usd * frames)
+
+
 def _look_up(attempt: Attempt, ledger: Ledger) -> None:
     """What the ledger says of an attempt in the end; what is still open may yet be paid."""
     entry = last_entry(attempt.job, ledger)
     attempt.may_be_resubmitted = has_failed(entry)
     attempt.is_open = entry is not None and entry.status in OPEN
-    if entry is not None and attempt.is_open:
-        attempt.cost_usd = entry.quoted_usd
+    spent_usd = spent_on(attempt.job, ledger)
+    if spent_usd is not None:
+        attempt.cost_usd = spent_usd
+    if attempt.error and entry is not None and _is_for_a_person(entry):
+        attempt.error += (
+            f"; --redo {attempt.segment.index} --attempt {attempt.job.attempt + 1} orders it anew "
+            "(it may have been paid)"
+        )
+
+
+def _is_for_a_person(entry: Entry) -> bool:
+    """Whether only a person can say that it is to be ordered anew, or with which options."""
+    is_unknown = entry.status is JobStatus.UNKNOWN and entry.code != NOT_SENT
+    return is_unknown or entry.code == "execution_timeout"
 
 
 def _heard_by(engine: Engine, speech: Speech) -> TrackValue:

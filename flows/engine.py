@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lipsync_core.generators import load_generator
@@ -41,6 +41,13 @@ class Engine:
     def grid(self) -> int:
         """What the width and the height of a picture must be multiples of."""
         return 2 if self.remote is None else self.remote.grid
+
+    def sized(self, width: int, height: int) -> Engine:
+        """The same for films of this size: an engine elsewhere may bill the time they take."""
+        if self.remote is None:
+            return self
+        usd = self.price.usd * self.remote.work(width, height, self.options)
+        return replace(self, price=replace(self.price, usd=usd))
 
     def objection(self, width: int, height: int) -> str:
         """Why the engine would refuse every film of this size, in words; nothing if it would not.

@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -25,7 +25,7 @@ from blocks.credentials import secrets_for
 from flows.command import run_command
 from flows.engine import Engine
 from lipsync_core.errors import InputError
-from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
+from lipsync_core.jobs.ledger import OPEN, Entry, JobStatus, Ledger
 from lipsync_core.jobs.reconcile import called_off, reconcile
 from lipsync_core.jobs.remote import RemoteGenerator
 from tasks.values import ledger_of
@@ -73,19 +73,27 @@ class Job(BaseModel):
 
 
 class JobsResult(BaseModel):
-    """The jobs that were asked for; ``spent_usd`` is what all jobs of the ledger may have cost."""
+    """The jobs that were asked for; ``spent_usd`` is what all jobs of the ledger may have cost.
+
+    Where one was to be called off, ``called_off`` tells whether it was, and ``note`` why not.
+    """
 
     jobs: list[Job]
     spent_usd: float
+    called_off: bool | None = None
+    note: str = ""
 
     @property
     def exit_code(self) -> int:
-        """1 where a person should look at one of them, else 0."""
+        """1 where a person should look at one of them, or nothing was called off that should be,
+        else 0."""
+        if self.called_off is not None:
+            return int(not self.called_off)
         return int(any(job.status in _TO_LOOK_AT for job in self.jobs))
 
     def as_text(self) -> str:
         """A line for every job, and the sum."""
-        lines = []
+        lines = [self.note] if self.note else []
         for job in self.jobs:
             lines.append(
                 f"{job.key[:12]}  {job.status:<9}  ${job.usd:.3f}  {job.intended}  {job.label}"
@@ -106,7 +114,7 @@ def jobs(request: JobsRequest) -> JobsResult:
         if request.action == "reconcile":
             found = asyncio.run(_reconciled(ledger, request.generator))
         elif request.action == "cancel":
-            found = [asyncio.run(_called_off(ledger, request.key or ""))]
+            return _cancelled(ledger, request.key or "")
         elif request.action == "show":
             found = _the_one(ledger, request.key or "")
         else:
@@ -117,6 +125,19 @@ def jobs(request: JobsRequest) -> JobsResult:
         )
 
 
+def _cancelled(ledger: Ledger, beginning: str) -> JobsResult:
+    found, why = _with_key(ledger, beginning), f"no job has a key that begins with {beginning}"
+    if len(found) > 1:
+        raise InputError(f"{len(found)} jobs have a key that begins with {beginning}")
+    if found:
+        entry, why = asyncio.run(_called_off(ledger, found[0]))
+        found = [entry]
+    return JobsResult(
+        jobs=[Job.of(entry) for entry in found], spent_usd=ledger.spent_usd(),
+        called_off=not why, note=f"nothing was called off: {why}" if why else "",
+    )  # fmt: skip
+
+
 def _check(request: JobsRequest) -> None:
     if request.action in ("show", "cancel") and not request.key:
         raise InputError("which job? name the beginning of its key")
@@ -124,27 +145,41 @@ def _check(request: JobsRequest) -> None:
         raise InputError(f"no store folder {request.store}: name the one of the run with --store")
 
 
+def _with_key(ledger: Ledger, beginning: str) -> list[Entry]:
+    return [entry for entry in ledger.entries() if entry.key.startswith(beginning)]
+
+
 def _the_one(ledger: Ledger, beginning: str) -> list[Entry]:
-    found = [entry for entry in ledger.entries() if entry.key.startswith(beginning)]
+    found = _with_key(ledger, beginning)
     if len(found) != 1:
         raise InputError(f"{len(found)} jobs have a key that begins with {beginning}")
     return found
 
 
 async def _reconciled(ledger: Ledger, generator: str) -> list[Entry]:
-    async with _account(generator) as remote:
-        return await reconcile(remote, ledger)
+    """Jobs that were ordered with other options may have another price, so each kind is asked for
+    in its own way."""
+    entries = [entry for entry in ledger.entries(OPEN) if entry.engine == generator]
+    kinds: dict[str, Mapping[str, Any]] = {_kind(entry): entry.options for entry in entries}
+    found: list[Entry] = []
+    for kind, options in (kinds or {"{}": {}}).items():
+        async with _account(generator, options) as remote:
+            found += await reconcile(remote, ledger, lambda one, kind=kind: _kind(one) == kind)  # type: ignore[misc]
+    return found
 
 
-async def _called_off(ledger: Ledger, beginning: str) -> Entry:
-    [entry] = _the_one(ledger, beginning)
-    async with _account(entry.engine) as remote:
+def _kind(entry: Entry) -> str:
+    return json.dumps(entry.options, sort_keys=True)
+
+
+async def _called_off(ledger: Ledger, entry: Entry) -> tuple[Entry, str]:
+    async with _account(entry.engine, entry.options) as remote:
         return await called_off(remote, ledger, entry)
 
 
 @asynccontextmanager
-async def _account(generator: str) -> AsyncIterator[RemoteGenerator]:
-    engine = Engine.chosen(generator, {})
+async def _account(generator: str, options: Mapping[str, Any]) -> AsyncIterator[RemoteGenerator]:
+    engine = Engine.chosen(generator, options)
     if engine.remote is None:
         raise InputError(f"{generator} works on this machine and has no jobs elsewhere")
     async with engine.remote.opened(engine.options, secrets_for(engine.remote)) as remote:

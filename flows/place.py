@@ -7,12 +7,13 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from lipsync_core.errors import writing
 from lipsync_core.jobs.manifest import Source, source_of
 from lipsync_core.stores.address import Address
 from lipsync_core.stores.inline import is_inline, read_inline
+from lipsync_core.whole import bytes_whole
 
 _FOLDER = "inline"
 
@@ -34,11 +35,9 @@ class Inline(str):
         """
         content, suffix = read_inline(self, kinds)
         path = store / _FOLDER / (hashlib.sha256(content).hexdigest() + suffix)
-        part = path.with_name(path.name + ".part")
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
-            part.replace(path)
+        bytes_whole(path, content)
         return path
 
 
@@ -50,4 +49,9 @@ def _placed(given: Any) -> Source | Inline:
     return Inline(given) if is_inline(given) else source_of(given)
 
 
-Place = Annotated[Source | Inline, PlainValidator(_placed), WithJsonSchema({"type": "string"})]
+Place = Annotated[
+    Source | Inline,
+    PlainValidator(_placed),
+    PlainSerializer(str, when_used="json"),
+    WithJsonSchema({"type": "string"}),
+]

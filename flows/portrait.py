@@ -36,6 +36,7 @@ def portrait(request: PortraitRequest) -> RunSummary:
     """
     request = request.with_settings()
     request.check_engine()
+    request.check_out()
     run = each_film(speaking_film, request.pairs(), request)
     return pushed(run, request.push_to_s3) if request.push_to_s3 and not request.dry_run else run
 

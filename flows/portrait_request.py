@@ -12,6 +12,7 @@ from pydantic.config import JsonDict
 from blocks.addresses import expect
 from blocks.bucket import opened_bucket
 from blocks.form import Form, installed
+from flows.engine import Engine
 from flows.engine_request import EngineRequest
 from flows.numbers import chosen
 from flows.place import Place
@@ -112,6 +113,8 @@ class PortraitRequest(EngineRequest, Portraits, json_schema_extra=_PAIR_OR_MANIF
             raise ValueError("give --image and --audio, or --manifest, and not both")
         if self.only is not None and self.manifest is None:
             raise ValueError("--only goes with --manifest")
+        if self.manifest is not None and "out" not in self.model_fields_set:
+            self.out = Path("portraits")
         if self.manifest is None and self.out.suffix.lower() != SUFFIX:
             raise ValueError(f"--out must name a film that ends in {SUFFIX}")
         if self.manifest is not None and self.out.suffix.lower() == SUFFIX:
@@ -125,7 +128,7 @@ class PortraitRequest(EngineRequest, Portraits, json_schema_extra=_PAIR_OR_MANIF
 
     def seen_from(self, run_dir: Path) -> Self:
         """The same for the run that lies in a folder now; a single film lies beside it."""
-        out = run_dir if self.manifest else run_dir.with_suffix(SUFFIX)
+        out = run_dir if self.manifest else run_dir.with_name(self.out.name)
         return self.model_copy(update={"out": out})
 
     def folder_of(self, name: str) -> Path:
@@ -178,9 +181,27 @@ class PortraitRequest(EngineRequest, Portraits, json_schema_extra=_PAIR_OR_MANIF
             RemoteRefused: the keys of the bucket are not good.
             RemoteUnavailable: the bucket does not answer now.
         """
+        if self.prompt:
+            Engine.chosen(self.generator, self.engine_options)
+            try:
+                _ = self.engine
+            except InputError as error:
+                raise InputError(f"{self.generator} takes no --prompt: leave it out") from error
         super().check_engine()
         if self.push_to_s3 and not self.dry_run:
             asyncio.run(opened_bucket(self.push_to_s3).verify())
+
+    def check_out(self) -> None:
+        """Refuse to write over what was given.
+
+        Raises:
+            InputError: the output is the picture, the speech, or a folder.
+        """
+        if self.manifest is None and self.out.is_dir():
+            raise InputError(f"{self.out} is a folder: name the film to write with --out")
+        for given in (self.image, self.audio, self.manifest):
+            if isinstance(given, Path) and self.out.resolve() == given.resolve():
+                raise InputError(f"--out {self.out} is what was given: name another film")
 
     def checked(self) -> Self:
         """This request with the settings in force; what cannot work is refused at once.
@@ -199,6 +220,7 @@ class PortraitRequest(EngineRequest, Portraits, json_schema_extra=_PAIR_OR_MANIF
                 request.framing.size(picture.width, picture.height)
             if isinstance(request.audio, Path):
                 probe_audio(request.audio)
+        request.check_out()
         make_writable(request.run_dir)
         make_writable(Path(request.store_root))
         return request

@@ -55,12 +55,13 @@ class ResubmitRequest(BaseModel):
         again: dict[str, object] = {"failed_again": True}
         if self.budget is not None:
             again["budget"] = self.budget
-        again |= {
-            name: source_of(given)
-            for name in ("video", "image", "audio")
-            if (given := getattr(self, name)) is not None
-        }
         request = remembered(self.run_dir)
+        for name in ("video", "image", "audio"):
+            if (given := getattr(self, name)) is None:
+                continue
+            if getattr(request, name, None) is None:
+                raise InputError(f"the run in {self.run_dir} has no --{name}: leave it out")
+            again[name] = source_of(given)
         return request.model_copy(update=again).seen_from(self.run_dir).checked()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from lipsync_core.faces.landmarks import FaceTrack
 from lipsync_core.media.audio import ANALYSIS_RATE, Track, lay_track
 from lipsync_core.media.probe import FilmInfo, probe
@@ -23,7 +25,11 @@ class Material:
     is_still: bool = False
 
     def faces(self, first: int = 0, last: int | None = None) -> FaceTrack:
-        """The landmarks of frames [first, last)."""
+        """The landmarks of frames [first, last); of a still film those of its one picture."""
+        if self.is_still:
+            one = FaceTrack.load(self.scan.faces, 0, 1).points
+            frames = (self.info.frames if last is None else last) - first
+            return FaceTrack(np.broadcast_to(one, (frames, *one.shape[1:])), first)
         return FaceTrack.load(self.scan.faces, first, last)
 
     def shot_of(self, segment: Segment) -> tuple[int, int]:

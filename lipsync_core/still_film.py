@@ -54,11 +54,13 @@ class Framing(BaseModel, frozen=True):
 @dataclass(frozen=True)
 class Framed:
     """A picture of the film's size, (height, width, 3) uint8 RGB; the landmarks (468, 2) of the
-    face that is to speak; and what was done, in sentences."""
+    face that is to speak; what was done, in sentences; and the same in numbers, which are equal
+    where the picture and the face are."""
 
     rgb: NDArray[np.uint8]
     face: NDArray[np.float32]
     notes: tuple[str, ...]
+    how: str
 
 
 def framed(picture: Picture, framing: Framing, name: str) -> Framed:
@@ -68,18 +70,20 @@ def framed(picture: Picture, framing: Framing, name: str) -> Framed:
         InputError: no face, or several of which none was chosen, or one that cannot speak.
     """
     faces = settled_landmarks(picture.rgb, name)
-    face, told = _chosen(faces[np.argsort(faces[..., 0].mean(1))], framing.face, name)
+    number, face = _chosen(faces[np.argsort(faces[..., 0].mean(1))], framing.face, name)
     width, height = framing.size(picture.width, picture.height)
     made = fitted(picture.rgb, width, height, framing.fit, face.mean(0))
     placed = made.placed(face)
     check_face(placed, name)
-    return Framed(made.rgb, placed, tuple(filter(None, (*picture.notes, made.words, told))))
+    told = f"face {number} of {len(faces)} from the left speaks" if len(faces) > 1 else ""
+    how = f"{width}x{height} from {made.corner} times {made.scale} at {made.padding}, face {number}"
+    return Framed(made.rgb, placed, tuple(filter(None, (*picture.notes, made.words, told))), how)
 
 
 def _chosen(
     faces: NDArray[np.float32], number: int | None, name: str
-) -> tuple[NDArray[np.float32], str]:
-    """Of faces in order from the left the one that is to speak, and a sentence about it."""
+) -> tuple[int, NDArray[np.float32]]:
+    """Of faces in order from the left the one that is to speak, and its number."""
     if number is None and len(faces) > 1:
         places = ", ".join(
             f"{n} at ({x:.0f}, {y:.0f})" for n, (x, y) in enumerate(faces.mean(1), start=1)
@@ -94,14 +98,13 @@ def _chosen(
             f"there is no face {number} in {name}: {len(faces)} can be seen, leave --face out or "
             f"give 1 to {len(faces)}"
         )
-    told = f"face {number} of {len(faces)} from the left speaks" if len(faces) > 1 else ""
-    return faces[number - 1], told
+    return number, faces[number - 1]
 
 
 @dataclass(frozen=True)
 class StillFilm:
     """What was written: the film, its picture as a PNG, and what one look at it would find (see
-    :class:`lipsync_core.scan.Scan`)."""
+    :class:`lipsync_core.scan.Scan`), of the landmarks only one row for all frames."""
 
     film: Path
     image: Path
@@ -134,11 +137,7 @@ def write_still_film(
         if not cv2.imwrite(str(made.image), bgr):
             raise StorageError(f"cannot write {made.image}: free some space and rerun")
     with writing(made.faces):
-        rows = np.lib.format.open_memmap(
-            made.faces, mode="w+", dtype=np.dtype("<f4"), shape=(frames, *face.shape)
-        )
-        rows[:] = face
-        rows.flush()
+        np.save(made.faces, face[None].astype(np.float32))
     small = cv2.resize(
         bgr, (THUMBNAIL_WIDTH, max(2, round(height * THUMBNAIL_WIDTH / width))),
         interpolation=cv2.INTER_AREA,

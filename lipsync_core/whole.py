@@ -25,6 +25,17 @@ def write_whole(path: Path, text: str, *, is_private: bool = False) -> None:
         part.write_text(text, encoding="utf-8", newline="")
 
 
+def bytes_whole(path: Path, content: bytes) -> None:
+    """Write bytes.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    with _appearing(path) as part:
+        part.chmod(_FOR_ALL)
+        part.write_bytes(content)
+
+
 def copy_whole(source: Path, out: Path) -> None:
     """Copy a file.
 

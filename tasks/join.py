@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import task
 
-from lipsync_core.errors import writing
+from lipsync_core.errors import StorageError, writing
 from lipsync_core.media.join import join_film
 from lipsync_core.media.probe import probe
 from lipsync_core.stores import MediaRef, path_of, ref_of
@@ -42,11 +42,15 @@ def join(video: MediaRef, clips: list[Rendered], speech: Speech, out: str, store
 
 
 def joined(
-    video: MediaRef, clips: list[Rendered], speech: Speech, final: Path, store: str
+    video: MediaRef,
+    clips: list[Rendered],
+    speech: Speech,
+    folder: Path,
+    final: Path,
+    store: str,
 ) -> MediaRef:
-    """The film joined beside its final place, not yet checked; or the same, published by an
-    earlier run."""
-    draft = final.with_name(f"{final.stem}.unchecked.mp4")
+    """The film joined in its folder, not yet checked; or the same, published by an earlier run."""
+    draft = folder / f"{Path(FINAL).stem}.unchecked.mp4"
     remembered = join(video, clips, speech, str(draft), store)
     for place in (final, draft):
         if place.is_file() and (there := ref_of(place)).sha256 == remembered.sha256:
@@ -55,9 +59,18 @@ def joined(
 
 
 def publish(checked: MediaRef, final: Path) -> MediaRef:
-    """Give a film that passed its checks its name; an earlier one stood there until now."""
+    """Give a film that passed its checks its name; an earlier one stood there until now.
+
+    Raises:
+        StorageError: it is not the one that was checked: another run writes there.
+    """
     draft = path_of(checked)
     if draft != final.resolve():
+        if not draft.is_file() or ref_of(draft).sha256 != checked.sha256:
+            raise StorageError(
+                f"{draft} changed since it was checked: another run writes the same film, wait "
+                "for it and run the same command again"
+            )
         with writing(final):
             draft.replace(final)
     return ref_of(final)

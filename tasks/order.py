@@ -44,8 +44,20 @@ def latest_attempt(job: SegmentJob, ledger: Ledger) -> int:
 
 def last_entry(job: SegmentJob, ledger: Ledger) -> Entry | None:
     """The entry of the last try at an attempt."""
+    return next(reversed(_tries(job, ledger)), None)
+
+
+def spent_on(job: SegmentJob, ledger: Ledger) -> float | None:
+    """What all tries at all attempts up to this one cost, or may yet cost; ``None`` where the
+    ledger knows none."""
+    attempts = (job.model_copy(update={"attempt": number}) for number in range(1, job.attempt + 1))
+    found = [entry for attempt in attempts for entry in _tries(attempt, ledger)]
+    return sum(entry.spent_usd for entry in found) if found else None
+
+
+def _tries(job: SegmentJob, ledger: Ledger) -> list[Entry]:
     entries = [ledger.get(_placed_key(job, number)) for number in range(1, MOST_ATTEMPTS + 1)]
-    return next((entry for entry in reversed(entries) if entry is not None), None)
+    return [entry for entry in entries if entry is not None]
 
 
 def has_failed(entry: Entry | None) -> bool:
@@ -57,6 +69,13 @@ def has_failed(entry: Entry | None) -> bool:
 
 def _placed_key(job: SegmentJob, number: int = 1) -> str:
     return Order(order_key(job), "", "", 0, 0).attempt(number).key
+
+
+def _label(job: SegmentJob) -> str:
+    """What a person calls it; a film made of one picture has no name of its own."""
+    still, name = job.film.still, job.film.video.uri.rpartition("/")[2]
+    called = name if still is None else f"portrait {still.made_of[:8]}"
+    return f"{called} {job.first_frame}-{job.last_frame}"
 
 
 @task(
@@ -79,8 +98,7 @@ async def order(
         seconds=float(segment.frames / rate), frame_rate=float(rate),
         is_still=is_sent_as_still(job), width=info.width, height=info.height,
     )  # fmt: skip
-    label = f"{job.film.video.uri.rpartition('/')[2]} {job.first_frame}-{job.last_frame}"
-    quoted = Quoted(placed, label, usd_a_frame * segment.frames)
+    quoted = Quoted(placed, _label(job), usd_a_frame * segment.frames)
     started = time.monotonic()
     with keep.workspace() as folder:
         entry = await dispatcher.rendered(quoted, folder / "returned.mp4")

@@ -19,11 +19,11 @@ from pydantic import BaseModel
 from lipsync_core.errors import LipsyncError
 from lipsync_core.stores import MediaRef
 
-# What says where things lie or are made, how long they took or what they cost, and not what they
-# are.
+# What says where things lie or are made, what people call them, how long they took or what they
+# cost, and not what they are.
 NO_CONTENT = frozenset(
     {"store", "out", "seconds", "cost_usd", "placed_now", "usd_a_frame", "dispatcher", "remarks",
-     "resources"}
+     "resources", "called"}
 )  # fmt: skip
 CACHED: dict[str, Any] = {
     "persist_result": True,

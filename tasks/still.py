@@ -28,7 +28,7 @@ def still_of(
     """Read the picture, find who is to speak, and make the film of so many frames."""
     keep = store_at(store)
     made = framed(read_picture(keep.path(image)), framing, called)
-    chosen = f"{VERSION} {image.sha256} {framing.model_dump_json()}"
+    chosen = f"{VERSION} {image.sha256} {made.how}"
     with keep.workspace() as folder:
         film = write_still_film(made.rgb, made.face, frames, folder)
         return ScannedFilm(

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lipsync_core.jobs.ledger import Ledger
+from lipsync_core.jobs.ledger import FILE, Ledger
 from lipsync_core.material import Material
 from lipsync_core.media.audio import Track
 from lipsync_core.media.clip import Box, Clip
@@ -23,6 +23,11 @@ from lipsync_core.stores.local import LocalStore
 from lipsync_core.timeline import Cut, Segment, SpanKind, Timeline
 
 LEDGER_VARIABLE = "LIPSYNC_LEDGER_URL"
+
+
+def has_ledger(root: str) -> bool:
+    """Whether there is a ledger that :func:`ledger_of` would open and not make."""
+    return LEDGER_VARIABLE in os.environ or (Path(root) / FILE).is_file()
 
 
 @contextmanager
@@ -204,8 +209,12 @@ class SegmentJob(BaseModel, frozen=True):
     attempt: int = 1
 
     def content(self) -> dict[str, Any]:
-        """Everything but the whole speech, of which ``heard`` is the part that counts."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name != "speech"}
+        """Everything but the whole speech, of which ``heard`` is the part that counts; of a still
+        film what its picture was made of, since it is only longer or shorter otherwise."""
+        left_out = {"speech"} if self.film.still is None else {"speech", "film", "shot"}
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        content = {name: value for name, value in fields.items() if name not in left_out}
+        return content | ({"still": self.film.still.made_of} if self.film.still else {})
 
     def segment(self) -> Segment:
         """The frames to render."""

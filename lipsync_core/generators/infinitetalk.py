@@ -53,6 +53,7 @@ _PERSON = Literal["single", "multi"]
 # between them.
 _START_S, _WORK_FOR_A_SECOND = 600.0, 60.0
 _PIXELS, _GROWTH = 480 * 832, 1.5
+_LEAST_WORK = 0.3  # of the usual: what does not depend on the size
 
 _RESOURCES = frozenset({"force_offload", "network_volume", "execution_timeout_s", "gpu"})
 _SMALLER = "make the picture smaller, plan shorter segments, or set network_volume=true"
@@ -182,6 +183,10 @@ class InfiniteTalk:
         """The card decides."""
         return _options(options).gpu
 
+    def work(self, width: int, height: int, options: Mapping[str, Any]) -> float:
+        """The table tells of 480x832."""
+        return max(_LEAST_WORK, _times_the_usual(width, height))
+
     @asynccontextmanager
     async def opened(
         self, options: Mapping[str, Any], secrets: Mapping[str, SecretStr]
@@ -215,6 +220,7 @@ class InfiniteTalkJobs(RunPodJobs):
     ) -> None:
         super().__init__(client, account, price_of(NAME, options.gpu).usd_a_second)
         self._options, self._volume = options, on_volume
+        self.options = options.model_dump(mode="json", exclude_none=True)
 
     def input_of(self, order: Order) -> dict[str, Any]:
         """One picture or film, one speech, in the film's own size."""
@@ -238,15 +244,20 @@ class InfiniteTalkJobs(RunPodJobs):
         """What the person allows, else what the length and the size ask for."""
         if self._options.execution_timeout_s is not None:
             return self._options.execution_timeout_s
-        larger = max(1.0, order.width * order.height / _PIXELS) ** _GROWTH
+        larger = max(1.0, _times_the_usual(order.width, order.height))
         return min(LONGEST_S, _START_S + _WORK_FOR_A_SECOND * larger * order.seconds)
 
     def missing_in(self, output: Any) -> tuple[str, str] | None:
         """No output at all is how the service tells that a result was too large for it."""
-        found = _output(output)
-        if found is None or not (found.video or found.video_path):
+        if not output:
             return "no_output", (
                 "it ended without a result, as happens to one that is too large: " + _SMALLER
+            )
+        found = _output(output)
+        if found is None or not (found.video or found.video_path):
+            return "bad_output", (
+                f"its worker answered in an unknown shape ({_shape(output)}): look at what the "
+                "endpoint runs"
             )
         if found.video and not _begins_like_a_film(found.plain):
             return "bad_output", "its result is no MP4"
@@ -292,6 +303,17 @@ def _output(output: Any) -> WorkerOutput | None:
         return WorkerOutput.model_validate(output)
     except ValidationError:
         return None
+
+
+def _times_the_usual(width: int, height: int) -> float:
+    return (width * height / _PIXELS) ** _GROWTH
+
+
+def _shape(output: Any) -> str:
+    """What an answer looks like, in a few words of one line."""
+    if not isinstance(output, dict):
+        return type(output).__name__
+    return " ".join(", ".join(str(name) for name in list(output)[:5]).split())[:80]
 
 
 def _is_film(head: bytes) -> bool:

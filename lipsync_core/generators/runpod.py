@@ -13,7 +13,6 @@ import json
 import re
 import time
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,8 @@ from lipsync_core.errors import (
     RemoteUnavailable,
     StorageError,
 )
-from lipsync_core.jobs.remote import JobReport, Order, Progress
+from lipsync_core.jobs.remote import JobReport, Known, NotTaken, NotToldYet, Order, Progress
+from lipsync_core.jobs.watch import LOST
 from lipsync_core.services.runpod.answers import RunPodJob, input_of
 from lipsync_core.services.runpod.client import BASE_URL, RunPodClient, check_size
 
@@ -45,8 +45,9 @@ _QUEUE_S = 3 * 3600.0  # a job waits for a worker, and workers for free cards
 _SLACK_S = 300.0  # between the end of its time and our giving it up
 _TTL_SLACK_S = 600.0  # between our giving it up and the service's, should nobody be there to do it
 LEAST_TIMEOUT_S, LONGEST_S = 5.0, 7 * 86400.0
-_AT_ONCE = 16  # calls about jobs
-_RESULTS = 8  # that are held between the look that brought them and the fetching
+_AT_ONCE = 4  # calls about jobs, each of which may bring a result of 20 MB along
+_SHORT_LIST = 10  # a list of fewer requests is no page of a longer one
+_NOTHING_TAKEN = frozenset({"401", "402", "403", "404"})  # answers to an order, of the account
 _LIST_PAUSE_S = 1.1  # the list of requests may be asked for ten times in ten seconds
 
 _RAN_TOO_LONG = re.compile(r"execution\s*timeout", re.IGNORECASE)
@@ -57,7 +58,8 @@ def opened_client(secrets: Mapping[str, SecretStr]) -> tuple[RunPodClient, str]:
     """A client of the endpoint these secrets name, and what tells its account from another."""
     key, endpoint = (secrets[name] for name in NEEDS)
     base_url = secrets.get(KNOWS[0], SecretStr(BASE_URL)).get_secret_value()
-    told = " ".join((base_url, endpoint.get_secret_value(), key.get_secret_value()))
+    # the jobs belong to the endpoint: a key may be changed for another
+    told = f"{base_url.rstrip('/')} {endpoint.get_secret_value()}"
     account = hashlib.sha256(told.encode()).hexdigest()
     return RunPodClient(key, endpoint.get_secret_value(), base_url), account
 
@@ -69,15 +71,18 @@ class RunPodJobs(ABC):
     """
 
     name: str
+    settings = "RUNPOD_ENDPOINT_ID"
+    options: Mapping[str, Any]
     keeps_keys = False
     keeps_files = False
     can_search = False
     can_cancel = True
     look_s: float | None = 2.0
     grace_s = 150.0  # for which others have seen a new job not being found
+    search_s = 150.0
     forgets = (
         "RunPod keeps results for 30 minutes only, and drops jobs that waited beyond their time; "
-        "order it anew on purpose with --redo"
+        "flows.resubmit orders it anew (it may have been paid)"
     )
 
     def __init__(
@@ -86,7 +91,6 @@ class RunPodJobs(ABC):
         self.account = account
         self._client, self._usd_a_second = client, usd_a_second
         self._files: dict[str, Path] = {}
-        self._results: OrderedDict[str, RunPodJob] = OrderedDict()
         self._worked_ms: dict[str, float] = {}
         self._calls = asyncio.Semaphore(_AT_ONCE)
         self._listing = _Listing(client)
@@ -154,18 +158,24 @@ class RunPodJobs(ABC):
     async def submit(self, key: str, body: Mapping[str, Any]) -> str:
         """Place an order with its files."""
         whole = await asyncio.to_thread(self._whole, body)
-        return (await self._client.run(whole)).id
+        try:
+            return (await self._client.run(whole)).id
+        except RemoteRefused as error:
+            if error.code in _NOTHING_TAKEN:
+                raise NotTaken(str(error), error.code) from error
+            raise
 
     # What becomes of it
 
     async def find(
-        self, key: str, body: Mapping[str, Any], since_s: float, known: Collection[str]
+        self, key: str, body: Mapping[str, Any], since_s: float, known: Mapping[str, Known]
     ) -> str | None:
         """Look through the list of requests for the one with this key in its input.
 
-        What that list holds is documented nowhere. So an order counts as not placed only where
-        the list tells the input of every job that is not another's, and is young enough to be
-        still on it.
+        What that list holds is documented nowhere, and it may be a page of a longer one. So an
+        order counts as not placed only where the list tells the input of every job that is not
+        another's, demonstrably reaches back before the order, and is young enough to be still on
+        it.
         """
         asked_s = time.time()
         listed = await self._listing.after(asked_s)
@@ -177,12 +187,34 @@ class RunPodJobs(ABC):
             tells = all(given is not None for i, given in inputs.items() if i not in known)
             if not inputs:
                 tells = await self._is_untouched()
-            if tells and asked_s - since_s < _RETENTION_S:
+            is_young = asked_s - since_s < _RETENTION_S
+            if tells and is_young and self._reaches_back(inputs, since_s, known, asked_s):
                 return None
-        raise OutcomeUnknown(
+        raise (OutcomeUnknown if listed is None else NotToldYet)(
             f"whether RunPod accepted this order of {self.name} is not known, and its list of "
-            "requests does not tell: it counts as spent and is not placed again by itself; order "
-            "it anew on purpose with --redo"
+            "requests does not tell: it counts as spent and is not placed again by itself"
+        )
+
+    def _reaches_back(
+        self, listed: Collection[str], since_s: float, known: Mapping[str, Known], now_s: float
+    ) -> bool:
+        """Whether a list of jobs would hold one that was placed after a moment: it lacks none of
+        those that it should have, and is too short for a page, or holds one of before."""
+        before = [
+            one.placed_s for i, one in known.items() if i in listed and one.placed_s < since_s
+        ]  # fmt: skip
+        if len(listed) >= _SHORT_LIST and not before:
+            return False
+        oldest_s = now_s - _RETENTION_S
+        if len(listed) >= _SHORT_LIST:
+            oldest_s = max(oldest_s, max(before))
+        # a job is remembered for so long after its end, so for longer from its placing on; a new
+        # one may not show yet
+        newest_s = now_s - self.grace_s
+        return all(
+            job_id in listed
+            for job_id, one in known.items()
+            if one.sent_s > oldest_s and one.placed_s < newest_s and not one.is_lost
         )
 
     async def _is_untouched(self) -> bool:
@@ -191,49 +223,51 @@ class RunPodJobs(ABC):
         return isinstance(jobs, dict) and bool(jobs) and not any(jobs.values())
 
     async def look(self, job_ids: Collection[str]) -> Mapping[str, JobReport]:
-        """Ask for every job. One of which no answer came is still waited for, unless none came of
-        any."""
+        """Ask for every job, few at a time. One of which no good answer came is still waited for,
+        unless none came of any."""
         wanted = list(job_ids)
-        found = await asyncio.gather(*map(self._asked, wanted), return_exceptions=True)
+        found = await asyncio.gather(*map(self._reported, wanted), return_exceptions=True)
         reports: dict[str, JobReport] = {}
-        silent: list[RemoteUnavailable] = []
+        bad: list[Exception] = []
         for job_id, answer in zip(wanted, found, strict=True):
-            if isinstance(answer, RemoteUnavailable):
-                silent.append(answer)
+            if isinstance(answer, Exception):
+                bad.append(answer)
                 reports[job_id] = JobReport(job_id, Progress.WAITING)
             elif isinstance(answer, BaseException):
                 raise answer
             elif answer is not None:
-                reports[job_id] = self._report_of(answer)
-        if silent and len(silent) == len(wanted):
-            raise silent[0]
+                reports[job_id] = answer
+        if bad and len(bad) == len(wanted):
+            raise next((one for one in bad if isinstance(one, RemoteUnavailable)), bad[0])
         return reports
 
-    async def _asked(self, job_id: str) -> RunPodJob | None:
+    async def _reported(self, job_id: str) -> JobReport | None:
+        """How a job stands; what it made is let go at once, since it is large."""
         async with self._calls:
-            job = await self._client.status(job_id)
+            job = await self._asked(job_id)
+            return None if job is None else self._report_of(job)
+
+    async def _asked(self, job_id: str) -> RunPodJob | None:
+        job = await self._client.status(job_id)
         if job is not None and job.execution_ms is not None:
             self._worked_ms[job_id] = job.execution_ms
         return job
 
     def _report_of(self, job: RunPodJob) -> JobReport:
-        """How a job stands. What it made is held for a moment, since it came along."""
         if not job.has_ended:
             return JobReport(job.id, Progress.WAITING)
         if job.status == "COMPLETED":
             missing = self.missing_in(job.output)
             if missing is None:
-                self._results[job.id] = job
-                while len(self._results) > _RESULTS:
-                    self._results.popitem(last=False)
                 return JobReport(job.id, Progress.COMPLETED)
             code, error = missing
         else:
             code, error = _code_of(job), job.error
-        again = code not in _FOR_GOOD
+        if code in _BETTER_WORDS:
+            error = _BETTER_WORDS[code]
         return JobReport(
-            job.id, Progress.FAILED, code=code, error=error or _USUAL_WORDS[code], again=again,
-            cost_usd=self._cost_of(job.id),
+            job.id, Progress.FAILED, code=code, error=error or _USUAL_WORDS[code],
+            again=code not in _FOR_GOOD, cost_usd=self._cost_of(job.id),
         )  # fmt: skip
 
     async def cancel(self, job_id: str) -> bool:
@@ -244,10 +278,12 @@ class RunPodJobs(ABC):
         return job is not None and job.status == "CANCELLED"
 
     async def fetch(self, job_id: str, url: str, out: Path) -> None:
-        """Bring the result, which may have come with the last look."""
-        job = self._results.pop(job_id, None) or await self._asked(job_id)
+        """Ask for the result and write it down."""
+        job = await self._asked(job_id)
         if job is None:
-            raise RemoteRefused(f"{self.name} does not know job {job_id} any more: {self.forgets}")
+            raise RemoteRefused(
+                f"{self.name} does not know job {job_id} any more: {self.forgets}", LOST
+            )
         missing = self.missing_in(job.output)
         if missing is not None:
             raise RemoteRefused(f"{self.name} job {job_id}: {missing[1]}", missing[0])
@@ -305,10 +341,13 @@ def _code_of(job: RunPodJob) -> str:
 
 
 # Codes after which the same order would end the same way, or somebody wished it to end.
-_FOR_GOOD = frozenset({"cancelled", "no_output", "bad_output"})
+_FOR_GOOD = frozenset({"cancelled", "execution_timeout", "no_output", "bad_output"})
+_BETTER_WORDS = {  # than the service's own, which say no more than the code
+    "execution_timeout": "the work took longer than it may: allow more with --options "
+    "execution_timeout_s=SECONDS",
+}
 _USUAL_WORDS = {
     "cancelled": "somebody called it off",
-    "execution_timeout": "the work took longer than it may: allow more with execution_timeout_s",
     "expired": "no worker took it up in time: look at the endpoint's workers",
     "worker_crashed": "the worker died twice",
     "worker_failed": "the worker failed without a reason",

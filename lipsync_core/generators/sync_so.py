@@ -17,7 +17,15 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from lipsync_core.errors import InputError, RemoteRefused, in_one_line
-from lipsync_core.jobs.remote import Hears, JobReport, Order, Progress, off_the_grid
+from lipsync_core.jobs.remote import (
+    Hears,
+    JobReport,
+    Known,
+    NotTaken,
+    Order,
+    Progress,
+    off_the_grid,
+)
 from lipsync_core.services.sync_so.answers import Generation, may_go_better
 from lipsync_core.services.sync_so.client import PAGE, SyncClient
 from lipsync_core.services.sync_so.http import BASE_URL
@@ -39,6 +47,11 @@ _WAITING = frozenset({"PENDING", "PROCESSING"})
 _QUEUE_S = 600.0
 _PATIENCE = 4
 _CONTENT_TYPES = {".mp4": "video/mp4", ".wav": "audio/wav", ".png": "image/png"}
+# Answers to an order that are about the account, which a person can put right.
+_NOTHING_TAKEN = frozenset(
+    {"401", "402", "403", "account_payment_required", "account_on_hold",
+     "free_tier_generations_exhausted"}
+)  # fmt: skip
 _CLOCK_SKEW_S = 300.0  # between this machine and the service, when jobs are looked for by time
 
 
@@ -81,6 +94,10 @@ class SyncSo:
         """The model decides."""
         return str(options["model"])
 
+    def work(self, width: int, height: int, options: Mapping[str, Any]) -> float:
+        """A frame costs the same at every size."""
+        return 1.0
+
     @asynccontextmanager
     async def opened(
         self, options: Mapping[str, Any], secrets: Mapping[str, SecretStr]
@@ -97,11 +114,13 @@ class SyncJobs:
     """The jobs of one account; see :class:`lipsync_core.jobs.remote.RemoteGenerator`."""
 
     name = "sync"
+    settings = "SYNC_API_KEY"
     keeps_files = True
     can_search = True
     can_cancel = False
     look_s: float | None = None
     grace_s = 30.0
+    search_s = 10.0
     forgets = ""
 
     def __init__(
@@ -114,6 +133,7 @@ class SyncJobs:
         self.account = account
         self.keeps_keys = False
         self._client, self._options, self._webhook_url = client, options, webhook_url
+        self.options = options.model_dump(mode="json", exclude_none=True)
 
     async def keep(self, path: Path, name: str) -> str:
         """Hand a file over to the service's own store; the address for an order."""
@@ -132,12 +152,17 @@ class SyncJobs:
 
     async def submit(self, key: str, body: Mapping[str, Any]) -> str:
         """Place an order under its key."""
-        made = await self._client.create(body, key)
+        try:
+            made = await self._client.create(body, key)
+        except RemoteRefused as error:
+            if error.code in _NOTHING_TAKEN:
+                raise NotTaken(str(error), error.code) from error
+            raise
         self._learn_era([made])
         return made.id
 
     async def find(
-        self, key: str, body: Mapping[str, Any], since_s: float, known: Collection[str]
+        self, key: str, body: Mapping[str, Any], since_s: float, known: Mapping[str, Known]
     ) -> str | None:
         """Look through the account's jobs, newest first, for the one with this name.
 

@@ -9,6 +9,7 @@ its job is known, and is not placed a second time by itself.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections import defaultdict
@@ -30,8 +31,16 @@ from lipsync_core.errors import (
 )
 from lipsync_core.jobs.lanes import Lanes
 from lipsync_core.jobs.ledger import LEASE_S, OPEN, Entry, JobStatus, Ledger, owner_of_this_run
-from lipsync_core.jobs.remote import JobReport, Order, Progress, RemoteGenerator
-from lipsync_core.jobs.watch import Overdue, Watcher
+from lipsync_core.jobs.remote import (
+    JobReport,
+    Known,
+    NotTaken,
+    NotToldYet,
+    Order,
+    Progress,
+    RemoteGenerator,
+)
+from lipsync_core.jobs.watch import LOST, Overdue, Watcher
 from lipsync_core.stores.public import PublicStore
 
 T = TypeVar("T")
@@ -40,9 +49,11 @@ MOST_ATTEMPTS = 3
 PATIENCE = 6  # calls that cost nothing are tried so often
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
 _OTHERS_S = 1.0  # how often a job of another run is looked at
-_SEARCH_S = 10.0  # for which an engine that keeps no keys is searched for an order it may have
+_LONGEST_SEARCH_PAUSE_S = 10.0
 _DOWNLOADS = _UPLOADS = 8
-_NOT_SENT = "not_sent"  # the code of an unknown entry whose request surely came to nothing
+NOT_SENT = "not_sent"  # the code of an unknown entry whose request surely came to nothing
+CANCELLED = "cancelled"
+_NO_RESULT = frozenset({"bad_output", "no_output", LOST})  # a completed job without one
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,9 @@ class Dispatcher:
     """Places the orders of one run; see :func:`dispatching`.
 
     Once more than ``most_failures`` orders were refused or failed, nothing new is placed; what was
-    placed is still brought home.
+    placed is still brought home. The same holds once the account takes no orders. A job that failed
+    is not placed again where all tries that failed would then cost more than ``most_retry_usd``.
+    ``say`` is told what a person would wonder about.
     """
 
     def __init__(
@@ -72,6 +85,10 @@ class Dispatcher:
         self.watcher = Watcher(engine)
         self.owner = owner_of_this_run()
         self.most_failures, self._failures = math.inf, 0
+        self.most_retry_usd: float | None = None
+        self.say: Callable[[str], None] = logging.getLogger(__name__).warning
+        self._retried_usd, self._has_said = 0.0, False
+        self._not_taken: NotTaken | None = None
         self._one_at_a_time: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._downloads = asyncio.Semaphore(_DOWNLOADS)
         self._uploads = asyncio.Semaphore(_UPLOADS)
@@ -109,18 +126,42 @@ class Dispatcher:
             RenderFailed: the job failed.
             RemoteUnavailable: the engine does not answer; nothing is lost, try later.
         """
+        before: Entry | None = None
         for number in range(1, MOST_ATTEMPTS + 1):
             order = quoted.order.attempt(number)
+            if before is not None and not self._may_retry(order, before):
+                raise RenderFailed(
+                    f"{self._failure(before)}; it was not tried again, since the run could then "
+                    "cost more than its budget: allow more with --budget and run the same command "
+                    "again"
+                )
             async with self._one_at_a_time[order.key]:
                 entry, url = await self._ended(order, quoted, number)
             if entry.status is not JobStatus.FAILED or not entry.again:
                 break
+            before = entry
         if entry.status is JobStatus.REFUSED:
             raise RemoteRefused(f"{self.engine.name} refused: {_why(entry)}", entry.code)
         if entry.status is JobStatus.FAILED:
-            times = f" {entry.attempt} times" if entry.attempt > 1 else ""
-            raise RenderFailed(f"{self.engine.name} failed{times}: {_why(entry)}")
+            raise RenderFailed(self._failure(entry))
         return await self._fetched(entry, url, out)
+
+    def _failure(self, entry: Entry) -> str:
+        times = f" {entry.attempt} times" if entry.attempt > 1 else ""
+        return f"{self.engine.name} failed{times}: {_why(entry)}"
+
+    def _may_retry(self, order: Order, failed: Entry) -> bool:
+        """Whether there is money for placing an order once more: beyond its quote, it costs what
+        the try that failed did."""
+        if self.ledger.get(order.key) is not None:  # it is placed already
+            return True
+        cost_usd = failed.spent_usd
+        most_usd = math.inf if self.most_retry_usd is None else self.most_retry_usd
+        if cost_usd and self._retried_usd + cost_usd > most_usd + 1e-9:
+            self._failures += 1
+            return False
+        self._retried_usd += cost_usd
+        return True
 
     async def _ended(self, order: Order, quoted: Quoted, number: int) -> tuple[Entry, str]:
         """The entry of an order once it has ended, and where its result lies, if that is known."""
@@ -130,15 +171,20 @@ class Dispatcher:
                 is_new = entry is None
                 if is_new and self._failures > self.most_failures:
                     raise RenderFailed("not ordered, since too many others failed")
+                if is_new and self._not_taken is not None:
+                    raise self._not_taken
                 entry = entry or self.ledger.intend(
                     order.key, engine=self.engine.name, label=quoted.label, attempt=number,
                     body=unsigned(await self._body(order)), quoted_usd=quoted.usd, owner=self.owner,
+                    account=self.engine.account, options=self.engine.options,
                 )  # fmt: skip
                 if entry.status not in OPEN:
                     return entry, ""
                 is_new = is_new and entry.owner == self.owner
                 mine = entry if is_new else self.ledger.claim(order.key, self.owner)
                 if mine is not None:
+                    if not is_new and await self._is_anothers(mine):
+                        raise RemoteRefused(another_account(self.engine, mine))
                     job_id = mine.job_id or await self._placed(order, mine, is_new)
                     url = await self._watched(order, job_id) if job_id else ""
                     ended = self._entry(order.key)
@@ -148,6 +194,9 @@ class Dispatcher:
                     return ended, url
             await asyncio.sleep(_OTHERS_S)  # another run is at it
 
+    async def _is_anothers(self, entry: Entry) -> bool:
+        return await self._patiently(lambda: is_anothers(self.engine, entry))
+
     async def _placed(self, order: Order, entry: Entry, is_new: bool) -> str:
         """Place an order; its job id, or nothing if it was refused."""
         is_known_new = is_new or not may_be_placed(self.engine, entry)
@@ -155,15 +204,17 @@ class Dispatcher:
         tries = 0
         while job_id is None:
             await self.lanes.may_submit()
+            if self._not_taken is not None:
+                raise self._not_taken
             try:
                 body = await self._body(order)
-                self._mark(order.key, "", "it was being placed")
+                self._mark_sending(order.key)
                 job_id = await self.engine.submit(order.key, body)
             except LanesFull as error:
-                self._mark(order.key, _NOT_SENT, str(error))
+                self._mark(order.key, NOT_SENT, str(error))
                 await self.lanes.full(error.limit, error.retry_after_s)
             except TooFast as error:
-                self._mark(order.key, _NOT_SENT, str(error))
+                self._mark(order.key, NOT_SENT, str(error))
                 await self.lanes.too_fast(error.retry_after_s)
             except (OutcomeUnknown, KeyTaken) as error:
                 self.ledger.record(order.key, JobStatus.UNKNOWN, code="", error=str(error))
@@ -173,21 +224,40 @@ class Dispatcher:
                     job_id = await self._adopted(entry)
                 tries += 1
             except RemoteUnavailable as error:  # it was not even sent
-                self._mark(order.key, _NOT_SENT, str(error))
+                self._mark(order.key, NOT_SENT, str(error))
                 await self._wait(tries, error)
                 tries += 1
+            except NotTaken as error:
+                self.ledger.record(
+                    order.key, JobStatus.UNKNOWN, code=NOT_SENT, error=str(error)
+                )  # fmt: skip
+                self._not_taken = NotTaken(
+                    f"{error}; it was not ordered: once that is put right, run the same command "
+                    "again",
+                    error.code,
+                )  # fmt: skip
             except RemoteRefused as error:
                 self.ledger.record(
                     order.key, JobStatus.REFUSED, code=error.code, error=str(error)
                 )  # fmt: skip
                 return ""
-        self.ledger.record(order.key, JobStatus.SUBMITTED, job_id=job_id, code="", error="")
+        self.ledger.record(
+            order.key, JobStatus.SUBMITTED, job_id=job_id, code="", error="", placed_s=time.time()
+        )
         await self.lanes.went_well()
         return job_id
 
+    def _mark_sending(self, key: str) -> None:
+        """Write down that an order is being sent, where only the ledger can tell it after a sudden
+        end, or tells otherwise."""
+        if not self.engine.can_search or self._entry(key).code == NOT_SENT:
+            self.ledger.record(
+                key, JobStatus.UNKNOWN, code="", error="it was being placed", sent_s=time.time(),
+                account=self.engine.account, options=self.engine.options,
+            )  # fmt: skip
+
     def _mark(self, key: str, code: str, error: str) -> None:
-        """Write down that an order is being sent, or was not after all, where only the ledger can
-        tell it after a sudden end."""
+        """Write down that an order was not sent after all."""
         if not self.engine.can_search:
             self.ledger.record(key, JobStatus.UNKNOWN, code=code, error=error)
 
@@ -207,31 +277,52 @@ class Dispatcher:
         """The job that this order became, although its answer never came.
 
         An engine that keeps no keys would take the same order for another one, so it is given
-        time to tell of a job that it was still accepting when the answer was lost.
+        time to tell of a job that it was still accepting when the answer was lost, or does not show
+        at first.
 
         Raises:
             OutcomeUnknown: the engine does not tell.
         """
-        until = self._entry(entry.key).updated_s + _SEARCH_S
+        now = self._entry(entry.key)
+        # an answer may be lost long after the sending began, as large as some orders are
+        until = max(now.sent_s, now.updated_s) + self.engine.search_s
+        pause_s = _OTHERS_S
         while True:
+            is_last = time.time() >= until
+            job_id = None
             try:
-                job_id = await self._patiently(lambda: found(self.engine, self.ledger, entry))
+                job_id = await self._patiently(lambda: found(self.engine, self.ledger, now))
             except OutcomeUnknown as error:
-                self.ledger.record(entry.key, JobStatus.UNKNOWN, code="", error=str(error))
-                raise
-            if job_id is not None or self.engine.keeps_keys or time.time() >= until:
-                return job_id
-            await asyncio.sleep(_OTHERS_S)
+                if is_last or not isinstance(error, NotToldYet):
+                    self.ledger.record(entry.key, JobStatus.UNKNOWN, code="", error=str(error))
+                    raise
+            else:
+                if job_id is not None or self.engine.keeps_keys or is_last:
+                    return job_id
+            self._say_that_it_waits(until - time.time())
+            await asyncio.sleep(max(0.0, min(pause_s, until - time.time())))
+            pause_s = min(_LONGEST_SEARCH_PAUSE_S, 1.5 * pause_s)
+
+    def _say_that_it_waits(self, for_s: float) -> None:
+        if not self._has_said:
+            self._has_said = True
+            self.say(
+                f"whether {self.engine.name} accepted an order is not known: waiting up to "
+                f"{max(1.0, for_s):.0f} s for it to show, so that it is not paid twice"
+            )
 
     async def _watched(self, order: Order, job_id: str) -> str:
         """Wait for a job's end and write it down; where its result lies."""
         entry = self._entry(order.key)
-        age_s = max(0.0, time.time() - entry.updated_s)
+        age_s = max(0.0, time.time() - (entry.placed_s or entry.updated_s))
         deadline_s = self.engine.deadline_s(order)
         try:
             report = await self.watcher.ended(job_id, order.seconds, deadline_s, age_s)
         except Overdue as error:
             report = await self._given_up(job_id, error)
+        if report.code == LOST:  # it may yet be billed
+            with suppress(Overdue):
+                report = await self._given_up(job_id, Overdue(report.error))
         recorded(self.ledger, order.key, report)
         return report.url
 
@@ -245,22 +336,32 @@ class Dispatcher:
         if not self.engine.can_cancel:
             raise overdue
         try:
-            if await self._patiently(lambda: self.engine.cancel(job_id)):
-                return JobReport(
-                    job_id, Progress.FAILED, code="given_up", again=True,
-                    error="it took too long and was called off", cost_usd=await self._cost(job_id),
-                )  # fmt: skip
-            looked = await self._patiently(lambda: self.engine.look([job_id]))
+            report = await self._patiently(lambda: ended_by_force(self.engine, job_id))
         except RemoteUnavailable:
             raise overdue from None
-        report = looked.get(job_id)
         if report is None or report.progress is Progress.WAITING:
             raise overdue
-        return report
+        if report.code != CANCELLED:
+            return report
+        return replace(
+            report, code="given_up", again=True, error="it took too long and was called off"
+        )
 
     async def _fetched(self, entry: Entry, url: str, out: Path) -> Entry:
         async with self._downloads:
-            await self._patiently(lambda: self.engine.fetch(entry.job_id, url, out))
+            try:
+                await self._patiently(lambda: self.engine.fetch(entry.job_id, url, out))
+            except RemoteRefused as error:
+                if entry.account not in ("", self.engine.account):
+                    raise RemoteRefused(another_account(self.engine, entry)) from error
+                if error.code not in _NO_RESULT or entry.status is not JobStatus.COMPLETED:
+                    raise
+                report = JobReport(
+                    entry.job_id, Progress.FAILED, code=error.code, error=str(error),
+                    cost_usd=await self._cost(entry.job_id),
+                )  # fmt: skip
+                recorded(self.ledger, entry.key, report)
+                raise RenderFailed(self._failure(self._entry(entry.key))) from error
             cost = await self._cost(entry.job_id) if entry.cost_usd is None else entry.cost_usd
         self.ledger.record(entry.key, JobStatus.FETCHED, cost_usd=cost)
         return self._entry(entry.key)
@@ -326,21 +427,66 @@ def unsigned(body: Any) -> Any:
 
 def may_be_placed(engine: RemoteGenerator, entry: Entry) -> bool:
     """Whether an open order may have become a job of which the ledger does not know."""
-    is_marked = entry.status is JobStatus.UNKNOWN and entry.code != _NOT_SENT
-    return engine.can_search or is_marked
+    if entry.code == NOT_SENT:
+        return False
+    return engine.can_search or entry.status is JobStatus.UNKNOWN
 
 
 async def found(engine: RemoteGenerator, ledger: Ledger, entry: Entry) -> str | None:
     """The job that an order became, if the engine has one."""
-    known = {other.job_id for other in ledger.entries() if other.job_id}
-    return await engine.find(entry.key, entry.body, entry.intended_s, known)
+    known = {
+        other.job_id: Known(
+            other.sent_s or other.intended_s, other.placed_s or other.updated_s,
+            is_lost=other.code == LOST,
+        )
+        for other in ledger.entries()
+        if other.job_id and other.engine == engine.name
+        and other.account in ("", engine.account)
+    }  # fmt: skip
+    return await engine.find(entry.key, entry.body, entry.sent_s or entry.intended_s, known)
+
+
+async def is_anothers(engine: RemoteGenerator, entry: Entry) -> bool:
+    """Whether an open order went to another account than this one, which has no such job: here it
+    can neither be asked for nor placed."""
+    is_so = entry.account not in ("", engine.account)
+    if not is_so or not (entry.job_id or may_be_placed(engine, entry)):
+        return False
+    return not entry.job_id or entry.job_id not in await engine.look([entry.job_id])
+
+
+def another_account(engine: RemoteGenerator, entry: Entry) -> str:
+    """What a person is told of an order of another account."""
+    return (
+        f"job {entry.key[:12]} was ordered from another account or endpoint of {engine.name} "
+        f"({entry.account[:8]}) than the one that is set now ({engine.account[:8]}): set "
+        f"{engine.settings} back to bring it home; it is neither asked for nor ordered here"
+    )
+
+
+async def ended_by_force(engine: RemoteGenerator, job_id: str) -> JobReport | None:
+    """Call a job off: its end, which may be another one, or how it stands; ``None`` where the
+    engine does not know it."""
+    is_off = False
+    with suppress(RemoteRefused):  # as one that has ended may be; the look tells
+        is_off = await engine.cancel(job_id)
+    if not is_off:
+        return (await engine.look([job_id])).get(job_id)
+    cost_usd = None
+    with suppress(RemoteUnavailable, RemoteRefused):
+        cost_usd = await engine.cost_usd(job_id)
+    return JobReport(job_id, Progress.FAILED, code=CANCELLED, cost_usd=cost_usd)
 
 
 def recorded(ledger: Ledger, key: str, report: JobReport) -> None:
-    """Write down what an engine says of a job; nothing while it is waited for."""
+    """Write down what an engine says of a job; nothing while it is waited for. One that is lost
+    may have been paid, so it counts as that."""
+    cost_usd = report.cost_usd
+    if cost_usd is None and report.code == LOST and (entry := ledger.get(key)) is not None:
+        cost_usd = entry.quoted_usd
     facts: dict[str, Any] = {"code": report.code, "error": report.error}
-    if report.cost_usd is not None:
-        facts["cost_usd"] = report.cost_usd
+    if cost_usd is not None:
+        facts["cost_usd"] = cost_usd
     if report.progress is Progress.COMPLETED:
         ledger.record(key, JobStatus.COMPLETED)
     elif report.progress is Progress.REFUSED:

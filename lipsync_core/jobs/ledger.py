@@ -3,7 +3,7 @@
     intended ──▶ submitted ──▶ completed ──▶ fetched
        │   ▲        │   │
        ▼   │        ▼   ▼
-      unknown    failed refused
+      unknown    failed refused      (completed ──▶ failed, where the result is none)
 
 ``intended`` is recorded before the request goes out, ``submitted`` when the engine has told its
 job id, ``unknown`` when a request went out and nobody knows what became of it. What is refused or
@@ -23,7 +23,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from sqlalchemy.dialects import sqlite
 
 from lipsync_core.errors import InputError, StorageError
 
+FILE = "ledger.sqlite3"
 LEASE_S = 60.0
 
 
@@ -59,7 +60,7 @@ _FROM: dict[JobStatus, frozenset[JobStatus]] = {
     JobStatus.COMPLETED: OPEN | {JobStatus.COMPLETED, JobStatus.FETCHED},
     JobStatus.FETCHED: frozenset({JobStatus.COMPLETED, JobStatus.FETCHED}),
     JobStatus.REFUSED: OPEN,
-    JobStatus.FAILED: OPEN,
+    JobStatus.FAILED: OPEN | {JobStatus.COMPLETED},  # a result may turn out to be none
 }
 
 _TABLE = sa.Table(
@@ -81,7 +82,13 @@ _TABLE = sa.Table(
     sa.Column("updated_s", sa.Float, nullable=False),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("lease_until_s", sa.Float, nullable=False),
+    # what ledgers of earlier versions lack; it is added to them, empty
+    sa.Column("account", sa.String(64), nullable=False, server_default=""),
+    sa.Column("options", sa.Text, nullable=False, server_default="{}"),
+    sa.Column("sent_s", sa.Float, nullable=False, server_default="0"),
+    sa.Column("placed_s", sa.Float, nullable=False, server_default="0"),
 )
+_ADDED = ("account", "options", "sent_s", "placed_s")
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,10 @@ class Entry:
 
     ``body`` is the request as it was, or is to be, sent, without signatures. ``again`` says of a
     failed job whether another attempt could end better.
+
+    ``account`` is the one it went to, and ``options`` are those the engine was opened with; empty
+    where an earlier version wrote the entry. ``sent_s`` is when the request last began to go out,
+    ``placed_s`` when the job's id was told; 0 where that is not known.
     """
 
     key: str
@@ -108,6 +119,18 @@ class Entry:
     updated_s: float
     owner: str
     lease_until_s: float
+    account: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sent_s: float = 0.0
+    placed_s: float = 0.0
+
+    @property
+    def spent_usd(self) -> float:
+        """What it cost, or may yet cost where the engine has not told; a job that failed costs what
+        was told of it."""
+        if self.cost_usd is not None:
+            return self.cost_usd
+        return self.quoted_usd if self.status in SPENT else 0.0
 
 
 class Ledger:
@@ -120,6 +143,7 @@ class Ledger:
             if self._engine.dialect.name == "sqlite":
                 sa.event.listen(self._engine, "connect", _make_durable)
             self._make_table()
+            self._add_columns()
         except (sa.exc.ArgumentError, ModuleNotFoundError) as error:
             raise InputError(
                 "the ledger's address cannot be used: write postgresql://user:password@host/name "
@@ -137,10 +161,26 @@ class Ledger:
             with self._begin() as connection:
                 connection.execute(make)
 
+    def _add_columns(self) -> None:
+        """Bring the table of an earlier version up to date; another run may do so just now."""
+        columns = sa.inspect(self._engine).get_columns(_TABLE.name)
+        there = {column["name"] for column in columns}
+        for name in _ADDED:
+            if name in there:
+                continue
+            spec = sa.schema.CreateColumn(_TABLE.c[name]).compile(dialect=self._engine.dialect)
+            try:
+                with self._begin() as connection:
+                    connection.execute(sa.text(f"ALTER TABLE {_TABLE.name} ADD COLUMN {spec}"))
+            except (sa.exc.OperationalError, sa.exc.ProgrammingError):
+                columns = sa.inspect(self._engine).get_columns(_TABLE.name)
+                if name not in {column["name"] for column in columns}:
+                    raise
+
     @classmethod
     def in_folder(cls, folder: Path) -> Ledger:
         """The embedded ledger of a run's store."""
-        return cls(f"sqlite:///{folder.resolve() / 'ledger.sqlite3'}")
+        return cls(f"sqlite:///{folder.resolve() / FILE}")
 
     def close(self) -> None:
         """Let the connections go."""
@@ -156,6 +196,8 @@ class Ledger:
         body: Mapping[str, Any],
         quoted_usd: float,
         owner: str,
+        account: str = "",
+        options: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Write an intent down, unless there is an entry under this key; the entry as it stands.
 
@@ -166,7 +208,9 @@ class Ledger:
             "key": key, "engine": engine, "label": label, "attempt": attempt,
             "status": JobStatus.INTENDED, "job_id": "", "body": json.dumps(body, sort_keys=True),
             "quoted_usd": quoted_usd, "code": "", "error": "", "again": False, "intended_s": now,
-            "updated_s": now, "owner": owner, "lease_until_s": now + LEASE_S,
+            "updated_s": now, "owner": owner, "lease_until_s": now + LEASE_S, "account": account,
+            "options": json.dumps(dict(options or {}), sort_keys=True), "sent_s": 0.0,
+            "placed_s": 0.0,
         }  # fmt: skip
         insert: Any = sqlite.insert
         if self._engine.dialect.name == "postgresql":
@@ -209,6 +253,8 @@ class Ledger:
         Raises:
             ValueError: an entry that is settled cannot become so.
         """
+        if "options" in facts:
+            facts["options"] = json.dumps(dict(facts["options"]), sort_keys=True)
         at_home = sa.and_(_TABLE.c.key == key, _TABLE.c.status.in_(_FROM[status]))
         if not self._update(at_home, status=status, updated_s=self._clock(), **facts):
             entry = self.get(key)
@@ -226,13 +272,8 @@ class Ledger:
         return self._select(_TABLE.c.status.in_(wanted) if wanted else sa.true())
 
     def spent_usd(self) -> float:
-        """What all jobs cost, or may yet cost where the engine has not told; a job that failed
-        costs what the engine told of it."""
-        return sum(
-            entry.quoted_usd if entry.cost_usd is None else entry.cost_usd
-            for entry in self.entries()
-            if entry.status in SPENT or entry.cost_usd is not None
-        )
+        """What all jobs cost, or may yet cost."""
+        return sum(entry.spent_usd for entry in self.entries())
 
     def _select(self, where: sa.ColumnElement[bool]) -> list[Entry]:
         query = sa.select(_TABLE).where(where).order_by(_TABLE.c.intended_s, _TABLE.c.key)
@@ -271,6 +312,7 @@ def _entry(row: Mapping[Any, Any]) -> Entry:
     values = dict(row)
     values["status"] = JobStatus(values["status"])
     values["body"] = json.loads(values["body"])
+    values["options"] = json.loads(values["options"])
     return Entry(**values)
 
 

@@ -16,6 +16,17 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
+from lipsync_core.errors import OutcomeUnknown, RemoteRefused
+
+
+class NotToldYet(OutcomeUnknown):
+    """The engine does not show whether it has an order; asked again, it may."""
+
+
+class NotTaken(RemoteRefused):
+    """An engine took nothing, for a reason that lies with the account or the key and may pass: the
+    same order can be placed later."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -64,6 +75,16 @@ class JobReport:
     error: str = ""
     again: bool = False
     cost_usd: float | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """A job that another order became. ``sent_s`` is a moment before it was accepted and
+    ``placed_s`` one after that (Unix times); ``is_lost`` says that the engine has forgotten it."""
+
+    sent_s: float
+    placed_s: float
+    is_lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +138,11 @@ class RemoteEngine(Protocol):
         """Which line of the price table holds (see :mod:`lipsync_core.jobs.budget`)."""
         ...
 
+    def work(self, width: int, height: int, options: Mapping[str, Any]) -> float:
+        """How many times the usual work a frame of this size is, where larger ones cost more than
+        the price table says; 1 where the size does not matter."""
+        ...
+
     def opened(
         self, options: Mapping[str, Any], secrets: Mapping[str, SecretStr]
     ) -> AbstractAsyncContextManager[RemoteGenerator]:
@@ -129,7 +155,8 @@ class RemoteGenerator(Protocol):
     and RemoteRefused where it cannot.
 
     ``account`` tells one account from another without giving anything away: the address of a kept
-    file is good in its own account only.
+    file is good in its own account only, and so is the id of a job. ``settings`` are the names of
+    the settings that choose it. ``options`` are those it was opened with, in full.
 
     What differs from engine to engine:
 
@@ -143,18 +170,23 @@ class RemoteGenerator(Protocol):
     - ``look_s``: ``None`` where one call tells of many jobs; else the seconds between two looks at
       a job, each of which is a call of its own.
     - ``grace_s``: seconds after its placing in which the engine may not know a job yet.
+    - ``search_s``: seconds after its sending in which an order whose answer was lost may not be
+      found, although it was accepted.
     - ``forgets``: why a job it does not know after that is over for good; nothing where it may
       turn up again.
     """
 
     name: str
     account: str
+    settings: str
+    options: Mapping[str, Any]
     keeps_keys: bool
     keeps_files: bool
     can_search: bool
     can_cancel: bool
     look_s: float | None
     grace_s: float
+    search_s: float
     forgets: str
 
     async def keep(self, path: Path, name: str) -> str:
@@ -175,18 +207,20 @@ class RemoteGenerator(Protocol):
 
         Raises:
             LanesFull: the account has as many jobs under way as it may; nothing was accepted.
+            NotTaken: nothing was accepted, and no other order would be now.
             OutcomeUnknown: the answer was lost.
         """
         ...
 
     async def find(
-        self, key: str, body: Mapping[str, Any], since_s: float, known: Collection[str]
+        self, key: str, body: Mapping[str, Any], since_s: float, known: Mapping[str, Known]
     ) -> str | None:
         """The id of the job that was placed under ``key`` with ``body`` after the moment
-        ``since_s`` (Unix time), or ``None`` where the engine has no such job. ``known`` are jobs
-        that other orders became.
+        ``since_s`` (Unix time), or ``None`` where the engine has no such job. ``known`` are the
+        jobs of this account that other orders became, by id.
 
         Raises:
+            NotToldYet: the engine does not tell now.
             OutcomeUnknown: the engine does not tell, and asking again will not help.
         """
         ...

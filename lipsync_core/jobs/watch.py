@@ -9,7 +9,8 @@ that are due, and less often. A webhook may wake the watcher sooner.
 How long a job may take is what its engine says, and not more than four times as long as the
 slowest of those that have ended, or as their pace says of one of its length: where jobs end within
 seconds, one that takes minutes is stuck. An engine that queues jobs and can call them off is given
-all the time it says.
+all the time it says. A job that its engine does not know is lost after a while, and at once where
+it is older than it may become.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _YOUNG = 0.8  # of the age of the one that ended soonest
 _LOST_AFTER_S = 30.0  # for which the engine did not know a job that is past its grace
 _KNOWN_FROM = 5  # ended jobs from which on the slowest says something
 _TIMES_SLOWEST, _LEAST_PATIENCE_S = 4, 8.0
+
+
+LOST = "lost"  # the code of a job that its engine has forgotten
 
 
 class Overdue(RenderFailed):
@@ -140,9 +144,11 @@ class Watcher:
             return
         if report is not None or self._trouble:
             job.known_at = now
-        if now - job.known_at >= _LOST_AFTER_S and age_s >= self._engine.grace_s:
+        is_unknown, is_overdue = job.known_at < now, age_s >= self._patience_s(job)
+        is_lost = (is_overdue and bool(self._engine.forgets)) or now - job.known_at >= _LOST_AFTER_S
+        if is_unknown and is_lost and age_s >= self._engine.grace_s:
             self._end(job_id, self._lost(job_id))
-        elif age_s >= self._patience_s(job):
+        elif is_overdue:
             self._end(job_id, Overdue(
                 f"{self._engine.name} job {job_id} is not done after {age_s / 60:.1f} minutes: "
                 "run the same command again later, it is looked at and not paid again"
@@ -156,7 +162,7 @@ class Watcher:
         if not self._engine.forgets:
             return RenderFailed(text)
         error = f"{text} any more: {self._engine.forgets}"
-        return JobReport(job_id, Progress.FAILED, code="lost", error=error)
+        return JobReport(job_id, Progress.FAILED, code=LOST, error=error)
 
     def _pause_s(self, age_s: float) -> float:
         """Until a job of this age is looked at again; a young one is let be while no other has

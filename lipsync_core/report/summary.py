@@ -16,6 +16,8 @@ from lipsync_core.errors import writing
 from lipsync_core.media.checks import REVIEW_PSNR_DB
 from lipsync_core.timeline import SpanKind
 
+_TOLD = 5  # segments that want a look, on a terminal
+
 
 class Verdict(StrEnum):
     """What verification says of a segment."""
@@ -193,9 +195,27 @@ def _film_lines(film: FilmSummary) -> list[str]:
         f"  {film.frames} frames, {len(rendered)} segments rendered ({told}), {kept} kept",
         f"  {sync}; sound lag "
         f"{checks.max_boundary_lag_ms:.2f} ms, picture outside {checks.psnr_outside_db:.1f} dB",
+        *_reviews(film, rendered),
         *(f"  note: {note}" for note in film.notes),
         *([f"  address: {film.url}"] if film.url else []),
     ]
+
+
+def _reviews(film: FilmSummary, rendered: list[SegmentSummary]) -> list[str]:
+    """Why a person should look, in lines; of many segments the first ones."""
+    poor = [segment for segment in rendered if segment.verdict is Verdict.REVIEW]
+    lines = [
+        f"  look at segment {s.index}, frames {s.first_frame}-{s.last_frame}: {s.reason}"
+        for s in poor[:_TOLD]
+    ]
+    if len(poor) > _TOLD:
+        lines.append(f"  and at {len(poor) - _TOLD} more: see the report")
+    if film.checks is not None and film.checks.psnr_outside_db < REVIEW_PSNR_DB:
+        lines.append(
+            f"  look at the picture: outside the mouths it is under {REVIEW_PSNR_DB:g} dB of the "
+            "source"
+        )
+    return lines
 
 
 def write_summary(run: RunSummary, folder: Path) -> None:

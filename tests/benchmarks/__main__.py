@@ -5,6 +5,7 @@
     scorer  every scorer from the undecoded file, its memory on ten minutes
     scenes  scene detection against the plain scenedetect command on the same file
     wav2lip the network alone and from film to clip against its ordinary use; memory on ten minutes
+    puppet  frames a second at 512x512 and 1080p against the plain way of moving the same mouth
     orders  300 paid jobs with the Sync.so emulator against a bare thread pool, and 2,000 at once
     film    a film of 300 segments, each rendered by the emulator for real, with faults
 
@@ -182,6 +183,27 @@ def _wav2lip(how: str, film: Path, speech: Path, folder: Path) -> tuple[dict[str
     return json.loads(taken.output.splitlines()[-1]), taken.peak_mb
 
 
+def puppet(folder: Path) -> None:
+    """Frames a second of the puppet, and its memory where the whole film is one segment."""
+    table = Table("picture", "way", "frames/s", "ratio", title="Puppet, 8 s of speech")
+    for size, ways in _puppet("speed", folder)[0].items():
+        for way, frames_s in ways.items():
+            table.add_row(size, way, f"{frames_s:.1f}", f"{frames_s / ways['plain']:.2f}")
+    console.print(table)
+    sizes, peaks = Table("film", "peak MB", "ratio", title="Its memory, one segment, 256x256"), []
+    for minutes in (1, 10):
+        peaks.append(_puppet("memory", folder, str(minutes))[1])
+        sizes.add_row(f"{minutes} min", f"{peaks[-1]:.0f}", f"{peaks[-1] / peaks[0]:.2f}")
+    console.print(sizes)
+
+
+def _puppet(how: str, folder: Path, *more: str) -> tuple[dict[str, Any], float]:
+    taken = run(
+        sys.executable, "-m", "tests.benchmarks.puppet", how, *more, log=folder / f"{how}.log"
+    )
+    return json.loads(taken.output.splitlines()[-1]), taken.peak_mb
+
+
 def orders(folder: Path) -> None:
     """What the ledger, the lanes and Prefect add to the jobs themselves."""
     films.numbered(folder / "film.mp4")
@@ -282,7 +304,7 @@ def _scratch() -> Iterator[Path]:
 
 if __name__ == "__main__":
     parts = {"scorer": scorer, "scenes": scenes, "job": job, "memory": memory,
-             "wav2lip": wav2lip, "orders": orders, "film": film}  # fmt: skip
+             "wav2lip": wav2lip, "puppet": puppet, "orders": orders, "film": film}  # fmt: skip
     for name in sys.argv[1:] or parts:
         with _scratch() as scratch:
             parts[name](scratch)

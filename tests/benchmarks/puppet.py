@@ -33,20 +33,12 @@ from lipsync_core.faces.still import settled_landmarks
 from lipsync_core.faces.warp import backward_field
 from lipsync_core.generators.idle_motion import IdleMotion
 from lipsync_core.generators.mouth_motion import MouthMotion
-from lipsync_core.generators.puppet import (
-    COLOUR,
-    PIXEL_FORMAT,
-    Portrait,
-    Pose,
-    Puppet,
-    posed,
-    still_frame,
-)
+from lipsync_core.generators.puppet import Portrait, Pose, Puppet, posed, still_frame
 from lipsync_core.material import Material
 from lipsync_core.media.audio import ANALYSIS_RATE, Track, lay_track
-from lipsync_core.media.frames import FrameWriter
 from lipsync_core.media.probe import probe
 from lipsync_core.scan import Scan
+from lipsync_core.still_film import write_still_film
 from lipsync_core.timeline import Segment
 from tests.benchmarks import films
 
@@ -65,18 +57,9 @@ def picture_of(width: int, height: int) -> Picture:
 
 def still_material(picture: Picture, frames: int, folder: Path) -> Material:
     """A still film of that picture, as the engine is given it."""
-    height, width = picture.shape[:2]
-    with FrameWriter(
-        folder / "still.mp4", width=width, height=height, frame_rate=RATE,
-        pixel_format=PIXEL_FORMAT, codec="libx264", colour=COLOUR,
-        options={"preset": "ultrafast", "crf": "4"},
-    ) as writer:  # fmt: skip
-        for _ in range(frames):
-            writer.write(still_frame(picture))
-    faces = np.broadcast_to(settled_landmarks(picture)[:1], (frames, 468, 2))
-    np.save(folder / "faces.npy", faces.astype(np.float32))
-    scan = Scan((), folder / "faces.npy", folder / "thumbnails.npz")
-    return Material(probe(folder / "still.mp4"), scan, None, is_still=True)
+    made = write_still_film(picture, settled_landmarks(picture)[0], frames, folder)
+    scan = Scan((), made.faces, made.thumbnails)
+    return Material(probe(made.film), scan, None, is_still=True)
 
 
 def plain(picture: Picture, points: NDArray[np.float32], poses: list[Pose]) -> None:

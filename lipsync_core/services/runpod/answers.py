@@ -22,15 +22,13 @@ _LISTS_WITHIN = 3  # how deep a list of requests is looked for
 @dataclass(frozen=True)
 class RunPodJob:
     """One job as the service tells it. ``output`` is whatever its worker gave back, ``None`` where
-    nothing came; ``execution_ms`` is how long a worker was at it, once that is known;
-    ``was_taken`` whether any worker took it up."""
+    nothing came; ``execution_ms`` is how long a worker was at it, once that is known."""
 
     id: str
     status: str
     output: Any = field(repr=False)
     error: str
     execution_ms: float | None
-    was_taken: bool
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], asked: str = "") -> RunPodJob:
@@ -52,7 +50,6 @@ class RunPodJob:
             output=answer.get("output"),
             error=said(answer.get("error")),
             execution_ms=_number(answer.get("executionTime")),
-            was_taken=bool(answer.get("workerId")) or answer.get("delayTime") is not None,
         )
 
     @property
@@ -65,14 +62,13 @@ def said(error: Any) -> str:
     """What an error says, in one line of bounded length; addresses lose their queries, which may
     sign. A worker that broke down leaves a JSON text, of which kind and message count."""
     if isinstance(error, str) and error.lstrip().startswith("{"):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             error = json.loads(error)
     if isinstance(error, dict):
-        parts = [str(error.get(name) or "") for name in ("error_type", "error_message")]
+        parts = [_text(error.get(name)) for name in ("error_type", "error_message")]
         kind = re.sub(r"<class '(.*)'>", r"\1", parts[0])
         error = ": ".join(part for part in (kind, parts[1]) if part)
-    text = " ".join(str(error).split()) if error else ""
-    return _QUERY.sub(r"\1", text)[:_MOST_LETTERS]
+    return _QUERY.sub(r"\1", " ".join(_text(error).split()))[:_MOST_LETTERS]
 
 
 def requests_in(answer: Any) -> list[Mapping[str, Any]] | None:
@@ -102,7 +98,7 @@ def _read(value: Any) -> Any:
     if isinstance(value, str):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return value
 
@@ -113,6 +109,11 @@ def _lists(value: Any, depth: int) -> Iterator[list[Any]]:
     elif isinstance(value, dict) and depth:
         for within in value.values():
             yield from _lists(within, depth - 1)
+
+
+def _text(value: Any) -> str:
+    """A text or a number as a text; what is nested, as deep as it may be, says nothing."""
+    return str(value) if value and isinstance(value, str | int | float) else ""
 
 
 def _number(value: Any) -> float | None:

@@ -161,7 +161,7 @@ async def _asking(doing: str) -> AsyncIterator[None]:
 def _json(answer: httpx.Response) -> Any:
     try:
         return answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RemoteUnavailable(f"RunPod answered no JSON ({answer.status_code})") from error
 
 

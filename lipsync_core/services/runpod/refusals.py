@@ -57,6 +57,6 @@ def retry_after_s(answer: httpx.Response) -> float | None:
 def _told(answer: httpx.Response) -> Mapping[str, Any]:
     try:
         told = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from lipsync_core.generators.infinitetalk import (
     WorkerInput,
 )
 from lipsync_core.generators.sync_so import SyncSo
-from lipsync_core.jobs.remote import Order, Progress, RemoteEngine
+from lipsync_core.jobs.remote import Known, NotTaken, NotToldYet, Order, Progress, RemoteEngine
 from lipsync_core.services.runpod.answers import RunPodJob
 
 MP4 = b"\0\0\0\x20ftypisom" + bytes(20)
@@ -256,14 +257,13 @@ def test_two_people_have_a_speech_each() -> None:
 
 
 @pytest.mark.parametrize("text", [PLAIN, f"data:video/mp4;base64,{PLAIN}"])
-def test_a_result_is_held_from_the_look_that_brought_it(text: str, tmp_path: Path) -> None:
+def test_a_result_is_asked_for_when_it_is_fetched(text: str, tmp_path: Path) -> None:
     paper = Paper({"j": completed({"video": text})})
     account = jobs(paper)
 
     async def work() -> None:
         assert (await account.look(["j"]))["j"].progress is Progress.COMPLETED
         await account.fetch("j", "", tmp_path / "a.mp4")
-        assert paper.asked == ["j"]
         await account.fetch("j", "", tmp_path / "b.mp4")
         assert await account.cost_usd("j") == pytest.approx(2 * 0.00053)
 
@@ -276,11 +276,13 @@ def test_a_result_is_held_from_the_look_that_brought_it(text: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("told", "code", "again"),
     [(completed(None), "no_output", False), (completed({}), "no_output", False),
-     (completed([1]), "no_output", False), (completed({"video": "AAAA"}), "bad_output", False),
+     (completed([1]), "bad_output", False), (completed({"video_url": "u"}), "bad_output", False),
+     (completed({"video": "AAAA"}), "bad_output", False),
      (completed({"video": "비디오"}), "bad_output", False),
      ({"status": "CANCELLED"}, "cancelled", False),
-     ({"status": "FAILED", "error": "executionTimeout exceeded"}, "execution_timeout", True),
-     ({"status": "TIMED_OUT", "executionTime": 5, "workerId": "w"}, "execution_timeout", True),
+     ({"status": "FAILED", "error": "executionTimeout exceeded"}, "execution_timeout", False),
+     ({"status": "TIMED_OUT", "executionTime": 5, "workerId": "w"}, "execution_timeout",
+      False),
      ({"status": "TIMED_OUT"}, "expired", True),
      ({"status": "FAILED", "error": "job timed out after 1 retries"}, "worker_crashed", True),
      ({"status": "FAILED", "error": "비디오를 찾을 수 없습니다."}, "worker_failed", True),
@@ -297,6 +299,60 @@ def test_each_bad_end_has_a_name_and_says_whether_another_try_helps(
 def test_a_result_that_was_too_large_is_told_with_what_to_do() -> None:
     for advice in ("smaller", "shorter segments", "network_volume=true"):
         assert advice in look(completed(None)).error
+
+
+def test_an_answer_in_another_shape_is_not_told_as_too_large() -> None:
+    error = look(completed({"video_url": "https://b/a.mp4", "a\nb": 1})).error
+    assert "unknown shape (video_url, a b)" in error
+    assert "too large" not in error
+
+
+def test_work_that_took_too_long_is_told_with_an_option_that_helps() -> None:
+    assert "execution_timeout_s=SECONDS" in look(
+        {"status": "FAILED", "error": "executionTimeout exceeded"}
+    ).error  # fmt: skip
+
+
+def test_a_larger_picture_is_more_work_and_a_small_one_never_nothing() -> None:
+    engine, options = InfiniteTalk(), InfiniteTalk().checked({})
+    assert engine.work(480, 832, options) == 1
+    assert engine.work(960, 1664, options) == pytest.approx(8)
+    assert engine.work(16, 16, options) == 0.3
+    assert SyncSo().work(4096, 2160, {}) == 1
+
+
+def test_results_are_let_go_as_soon_as_they_were_looked_at() -> None:
+    paper = Paper()
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    most = 0
+
+    class Heavy(str):
+        __slots__ = ("__weakref__",)
+
+    async def status(job_id: str) -> RunPodJob:
+        nonlocal most
+        film = Heavy(PLAIN)
+        alive.add(film)
+        most = max(most, len(alive))
+        await asyncio.sleep(0)
+        return RunPodJob.of(completed({"video": film}), job_id)
+
+    paper.status = status  # type: ignore[method-assign]
+    account = jobs(paper)
+    found = asyncio.run(account.look([f"j{n}" for n in range(40)]))
+    assert {report.progress for report in found.values()} == {Progress.COMPLETED}
+    assert most <= 4
+    assert not alive
+
+
+@pytest.mark.parametrize("error", [RemoteRefused("a bad request", "400"), RecursionError("deep")])
+def test_one_bad_answer_concerns_its_own_job_only(error: Exception) -> None:
+    paper = Paper({"a": completed({"video": PLAIN}), "b": error})
+    found = asyncio.run(jobs(paper).look(["a", "b"]))
+    assert found["a"].progress is Progress.COMPLETED
+    assert found["b"].progress is Progress.WAITING
+    with pytest.raises(type(error)):
+        asyncio.run(jobs(paper).look(["b"]))
 
 
 def test_what_a_failed_job_was_at_is_billed_and_told() -> None:
@@ -341,8 +397,9 @@ def test_a_result_on_the_network_volume_must_begin_like_a_film(
 
 
 def test_a_result_that_is_gone_is_told_with_the_reason(tmp_path: Path) -> None:
-    with pytest.raises(RemoteRefused, match=r"30 minutes only.*--redo"):
+    with pytest.raises(RemoteRefused, match=r"30 minutes only.*flows\.resubmit") as gone:
         asyncio.run(jobs().fetch("j", "", tmp_path / "a.mp4"))
+    assert gone.value.code == "lost"
 
 
 @pytest.mark.parametrize(
@@ -358,10 +415,28 @@ def test_a_cancelled_job_is_one_that_the_service_says_is_cancelled(
 # Whether an order was accepted
 
 
-def find(listed: Any, known: tuple[str, ...] = (), age_s: float = 5, **counts: int) -> str | None:
-    paper = Paper(listed=listed)
+@pytest.mark.parametrize(("code", "passes"), [("402", True), ("401", True), ("400", False)])
+def test_a_refusal_that_is_the_account_s_is_no_refusal_of_the_order(
+    code: str, passes: bool
+) -> None:
+    async def refused(_: Any) -> RunPodJob:
+        raise RemoteRefused("no", code)
+
+    paper = Paper()
+    paper.run = refused  # type: ignore[method-assign]
+    with pytest.raises(RemoteRefused) as caught:
+        asyncio.run(jobs(paper).submit("k", {"input": {}}))
+    assert isinstance(caught.value, NotTaken) is passes
+
+
+def find(
+    listed: Any, known: Mapping[str, float] | None = None, age_s: float = 5, **counts: int
+) -> str | None:
+    """``known`` are other jobs, and how long ago they were placed."""
+    paper, now_s = Paper(listed=listed), time.time()
     paper.counts |= counts
-    return asyncio.run(jobs(paper).find("k", {}, time.time() - age_s, known))
+    others = {i: Known(now_s - ago_s - 1, now_s - ago_s) for i, ago_s in (known or {}).items()}
+    return asyncio.run(jobs(paper).find("k", {}, now_s - age_s, others))
 
 
 MINE, ANOTHERS = ({"id": key, "input": {"lipsync_key": key}} for key in ("k", "l"))
@@ -375,8 +450,29 @@ def test_an_order_is_found_by_the_key_in_its_input(age_s: float) -> None:
 
 def test_an_order_is_not_there_where_every_job_is_told_to_be_another_s() -> None:
     assert find([ANOTHERS]) is None
-    assert find([ANOTHERS, SAYS_NOTHING], known=("m",)) is None
+    assert find([ANOTHERS, SAYS_NOTHING], known={"m": 3}) is None
     assert find([]) is None
+
+
+MANY = [{"id": f"o{n}", "input": {"lipsync_key": "l"}} for n in range(100)]
+
+
+def test_a_list_that_may_be_a_page_says_nothing_unless_it_reaches_back() -> None:
+    with pytest.raises(NotToldYet):
+        find(MANY, age_s=200)
+    with pytest.raises(NotToldYet):  # placed after the order
+        find(MANY, known={"o7": 190}, age_s=200)
+    assert find(MANY, known={"o99": 210}, age_s=200) is None
+    with pytest.raises(NotToldYet):  # one that is newer is missing: it is no page of the newest
+        find(MANY, known={"o99": 210, "gone": 190}, age_s=200)
+    assert find(MANY, known={"o99": 210, "forgotten": 4000}, age_s=200) is None
+
+
+def test_a_short_list_must_hold_all_that_is_remembered() -> None:
+    with pytest.raises(NotToldYet):
+        find([ANOTHERS], known={"missing": 300}, age_s=200)
+    assert find([ANOTHERS], known={"may still be hidden": 20}, age_s=200) is None
+    assert find([ANOTHERS], known={"forgotten": 4000}, age_s=200) is None
 
 
 @pytest.mark.parametrize(
@@ -387,7 +483,7 @@ def test_an_order_is_not_there_where_every_job_is_told_to_be_another_s() -> None
     ids=["no list", "no such call", "no inputs", "one without", "too late", "an empty list"],
 )  # fmt: skip
 def test_where_the_list_may_hide_an_order_nobody_knows(unclear: Callable[[], Any]) -> None:
-    with pytest.raises(OutcomeUnknown, match=r"counts as spent .*--redo"):
+    with pytest.raises(OutcomeUnknown, match="counts as spent and is not placed again"):
         unclear()
 
 
@@ -405,7 +501,7 @@ def test_many_who_search_share_the_list(monkeypatch: pytest.MonkeyPatch) -> None
     account = jobs(paper)
 
     async def work() -> list[Any]:
-        searches: list[Awaitable[Any]] = [account.find("k", {}, time.time(), ()) for _ in range(20)]
+        searches: list[Awaitable[Any]] = [account.find("k", {}, time.time(), {}) for _ in range(20)]
         return await asyncio.gather(*searches)
 
     assert asyncio.run(work()) == ["k"] * 20

@@ -22,10 +22,10 @@ from sync_service import ROOT, SyncService
 
 from lipsync_core.errors import RemoteRefused, RenderFailed
 from lipsync_core.generators.sync_so import SyncJobs
-from lipsync_core.jobs import dispatch
 from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
 from lipsync_core.jobs.reconcile import reconcile
 from lipsync_core.media.probe import probe
+from lipsync_core.services.sync_so.client import SyncClient
 
 FRAMES = 25
 
@@ -115,6 +115,20 @@ def test_what_is_refused_is_told_and_never_asked_again(service: SyncService, fol
     assert service.bill == []
 
 
+def test_an_account_that_takes_no_orders_now_is_no_refusal_for_ever(
+    service: SyncService, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unpaid(*_: Any) -> Any:
+        raise RemoteRefused("an invoice is unpaid", "account_payment_required")
+
+    with monkeypatch.context() as poor:
+        poor.setattr(SyncClient, "create", unpaid)
+        [error] = run(service, folder, 1)
+    assert "an invoice is unpaid; it was not ordered" in str(error)
+    assert statuses(run(service, folder, 1)) == [JobStatus.FETCHED]
+    assert len(service.every_job) == 1
+
+
 def test_what_fails_again_and_again_is_given_up(service: SyncService, folder: Path) -> None:
     service.next("failed_opaque", 3)
     for _ in range(2):
@@ -161,7 +175,7 @@ def test_two_runs_at_once_share_their_jobs(service: SyncService, folder: Path) -
 def test_a_run_killed_anywhere_pays_each_order_once(
     point: str, service: SyncService, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "_SEARCH_S", 1)  # an account without jobs shows no era
+    monkeypatch.setattr(SyncJobs, "search_s", 1)  # an account without jobs shows no era
     command = [sys.executable, orders.__file__, service.address, str(folder), "3", point]
     killed = subprocess.run(command, env=environment(), timeout=120, check=False)
     assert killed.returncode == -signal.SIGKILL

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from postgres import postgres_url
 
 from lipsync_core.errors import InputError, StorageError
@@ -59,6 +60,28 @@ def test_an_intent_is_written_down_whole(ledger: Ledger) -> None:
     assert (entry.status, entry.owner, entry.job_id) == (JobStatus.INTENDED, "me", "")
     assert (entry.body, entry.quoted_usd, entry.cost_usd) == ({"model": "lipsync-2"}, 0.2, None)
     assert entry.intended_s == entry.updated_s == 1000
+
+
+def test_a_ledger_of_an_earlier_version_is_read_and_written_on(
+    ledger: Ledger, clock: Clock
+) -> None:
+    intend(ledger, key := a_key())
+    url = ledger._engine.url.render_as_string(hide_password=False)
+    with ledger._begin() as connection:
+        for name in ("account", "options", "sent_s", "placed_s"):
+            connection.execute(sa.text(f"ALTER TABLE lipsync_jobs DROP COLUMN {name}"))
+    for _ in range(2):
+        newer = Ledger(url, clock)
+        old = newer.get(key)
+        assert old is not None
+        assert (old.account, old.options, old.sent_s, old.placed_s) == ("", {}, 0, 0)
+        entry = intend(newer, a_key(), account="a", options={"gpu": "H100"})
+        assert (entry.account, entry.options) == ("a", {"gpu": "H100"})
+        newer.record(entry.key, JobStatus.UNKNOWN, options={"gpu": "A100"}, sent_s=7.0)
+        changed = newer.get(entry.key)
+        assert changed is not None
+        assert (changed.options, changed.sent_s) == ({"gpu": "A100"}, 7)
+        newer.close()
 
 
 def test_who_comes_second_is_shown_the_first_intent(ledger: Ledger) -> None:

@@ -31,7 +31,9 @@ from lipsync_core.jobs.ledger import Entry, JobStatus, Ledger
 from lipsync_core.jobs.reconcile import called_off, reconcile
 from lipsync_core.jobs.remote import Order
 from lipsync_core.media.probe import probe
+from lipsync_core.services.runpod.client import RunPodClient
 from lipsync_core.services.sync_so.options import SyncOptions
+from tasks.order import has_failed
 
 SPEED = ("--fast", "--queue-s", "0.05", "--render-s", "0.2", "--rate-share", "0")
 
@@ -40,7 +42,7 @@ SPEED = ("--fast", "--queue-s", "0.05", "--render-s", "0.2", "--rate-share", "0"
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InfiniteTalkJobs, "look_s", 0.1)
     monkeypatch.setattr(runpod, "_LIST_PAUSE_S", 0.1)
-    monkeypatch.setattr(dispatch, "_SEARCH_S", 0.5)
+    monkeypatch.setattr(InfiniteTalkJobs, "search_s", 0.5)
     monkeypatch.setattr(dispatch, "_OTHERS_S", 0.2)
 
 
@@ -68,12 +70,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def account(service: RunPodService, folder: Path) -> AsyncIterator[Dispatcher]:
+async def account(
+    service: RunPodService, folder: Path, **options: str
+) -> AsyncIterator[Dispatcher]:
     engine, ledger = InfiniteTalk(), Ledger.in_folder(folder)
     secrets = {name: SecretStr(value) for name, value in service.environment.items()}
     try:
         async with (
-            engine.opened(engine.checked({}), secrets) as opened,
+            engine.opened(engine.checked(options), secrets) as opened,
             dispatching(opened, ledger, Lanes(5)) as dispatcher,
         ):
             yield dispatcher
@@ -81,11 +85,20 @@ async def account(service: RunPodService, folder: Path) -> AsyncIterator[Dispatc
         ledger.close()
 
 
-def run(service: RunPodService, folder: Path, count: int = 1) -> list[Any]:
-    """What becomes of so many orders: entries, or errors."""
+def run(
+    service: RunPodService,
+    folder: Path,
+    count: int = 1,
+    most_retry_usd: float | None = None,
+    told: list[str] | None = None,
+    **options: str,
+) -> list[Any]:
+    """What becomes of so many orders: entries, or errors. ``told`` gets what a person is told."""
 
     async def work() -> list[Any]:
-        async with account(service, folder) as dispatcher:
+        async with account(service, folder, **options) as dispatcher:
+            dispatcher.most_retry_usd = most_retry_usd
+            dispatcher.say = [].append if told is None else told.append
             face = await dispatcher.keep(folder / "face.png", "f" * 64)
             speech = await dispatcher.keep(folder / "speech.wav", "e" * 64)
 
@@ -148,7 +161,7 @@ def test_what_goes_wrong_in_passing_is_paid_once(
 @pytest.mark.parametrize(
     ("fault", "code"),
     [("failed_empty_output", "worker_failed"), ("failed_exception", "worker_failed"),
-     ("crash", "worker_crashed"), ("hang", "execution_timeout")],
+     ("crash", "worker_crashed")],
 )  # fmt: skip
 def test_a_job_that_failed_in_passing_is_tried_again_alone(
     fault: str, code: str, usual: RunPodService, since: int, folder: Path
@@ -158,6 +171,29 @@ def test_a_job_that_failed_in_passing_is_tried_again_alone(
     first, second = entries(folder)
     assert (first.status, first.code, first.again) == (JobStatus.FAILED, code, True)
     assert (second.status, second.attempt) == (JobStatus.FETCHED, 2)
+    assert len(usual.every_job) == since + 2
+
+
+def test_work_that_took_too_long_is_not_tried_again_by_itself(
+    usual: RunPodService, since: int, folder: Path
+) -> None:
+    usual.next("hang")
+    [error] = run(usual, folder)
+    assert "execution_timeout_s" in str(error)
+    [entry] = entries(folder)
+    assert (entry.status, entry.code, entry.again) == (JobStatus.FAILED, "execution_timeout", False)
+    assert len(usual.every_job) == since + 1
+
+
+def test_a_job_is_tried_again_only_where_there_is_money_for_it(
+    usual: RunPodService, since: int, folder: Path
+) -> None:
+    usual.next("failed_exception")
+    [error] = run(usual, folder, most_retry_usd=0.0)
+    assert isinstance(error, RenderFailed)
+    assert "not tried again, since the run could then cost more than its budget" in str(error)
+    assert len(usual.every_job) == since + 1
+    assert [entry.status for entry in run(usual, folder, most_retry_usd=1.0)] == [JobStatus.FETCHED]
     assert len(usual.every_job) == since + 2
 
 
@@ -187,6 +223,148 @@ def test_a_result_that_the_service_has_lost_is_not_ordered_again_by_itself(
     assert len(usual.every_job) == since + 1
     [entry] = entries(folder)
     assert (entry.status, entry.code, entry.again) == (JobStatus.FAILED, "lost", False)
+    assert entry.cost_usd == entry.quoted_usd  # it may have been paid
+    assert "flows.resubmit orders it anew" in entry.error
+
+
+def test_a_result_that_is_damaged_is_a_failure_of_its_own_kind(
+    usual: RunPodService, since: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(*_: Any) -> None:
+        raise RemoteRefused("the result of the worker is damaged", "bad_output")
+
+    monkeypatch.setattr(InfiniteTalkJobs, "bring", damaged)
+    for _ in range(2):
+        [error] = run(usual, folder)
+        assert isinstance(error, RenderFailed)
+        assert "damaged (bad_output)" in str(error)
+    [entry] = entries(folder)
+    assert (entry.status, entry.code, entry.again) == (JobStatus.FAILED, "bad_output", False)
+    assert entry.cost_usd
+    assert has_failed(entry)
+    assert len(usual.every_job) == since + 1
+
+
+@pytest.mark.parametrize("code", ["401", "402", "403", "404"])
+def test_an_account_that_takes_no_orders_now_is_no_refusal_for_ever(
+    code: str, usual: RunPodService, since: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    async def refused(*_: Any) -> Any:
+        asked.append(code)
+        raise RemoteRefused("RunPod, placing a job: insufficient balance", code)
+
+    with monkeypatch.context() as poor:
+        poor.setattr(RunPodClient, "run", refused)
+        poor.setattr(Lanes, "lane", one_at_a_time())
+        found = run(usual, folder, 3)
+    assert len(asked) == 1  # the others were not even tried
+    for error in found:
+        assert "insufficient balance; it was not ordered" in str(error)
+        assert "run the same command again" in str(error)
+    assert [(entry.status, entry.code) for entry in entries(folder)] == [
+        (JobStatus.UNKNOWN, "not_sent")
+    ]
+    assert [entry.status for entry in run(usual, folder, 3)] == [JobStatus.FETCHED] * 3
+    assert len(usual.every_job) == since + 3
+
+
+def one_at_a_time() -> Any:
+    lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def lane(_: Lanes) -> AsyncIterator[None]:
+        async with lock:
+            yield
+
+    return lane
+
+
+def test_an_order_is_looked_for_as_long_as_a_new_job_may_be_hidden(
+    usual: RunPodService, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usual, "endpoint", "with-a-job-of-somebody-else")
+    with usual.desk(usual.endpoint) as desk:
+        desk.submitted({"prompt": "a job of somebody else"})
+    before = len(usual.every_job)
+    place = RunPodClient.run
+
+    async def dies(*given: Any) -> Any:
+        await place(*given)
+        raise RuntimeError("dead")
+
+    usual.next("unseen_at_first")
+    with monkeypatch.context() as dying:
+        dying.setattr(RunPodClient, "run", dies)
+        run(usual, folder)
+    monkeypatch.setattr(InfiniteTalkJobs, "search_s", 4.0)  # it shows after two
+    told: list[str] = []
+    assert [entry.status for entry in run(usual, folder, told=told)] == [JobStatus.FETCHED]
+    assert len(usual.every_job) == before + 1
+    [line] = told
+    assert "waiting up to" in line
+
+
+def test_an_order_at_another_endpoint_is_neither_placed_nor_lost(
+    usual: RunPodService, since: int, left_behind: Entry, folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(InfiniteTalkJobs, "grace_s", 0.0)
+    monkeypatch.setattr(watch, "_LOST_AFTER_S", 0.1)
+    [before], jobs_before = entries(folder), len(usual.every_job)
+    with monkeypatch.context() as moved:
+        moved.setattr(usual, "endpoint", "another-endpoint")
+        [error] = run(usual, folder)
+        assert "set RUNPOD_ENDPOINT_ID back" in str(error)
+        moved.setenv("RUNPOD_ENDPOINT_ID", "another-endpoint")
+        told = jobs(JobsRequest(action="reconcile", generator="infinitetalk", store=folder))
+        assert "set RUNPOD_ENDPOINT_ID back" in told.as_text()
+        asked = jobs(JobsRequest(action="cancel", key=before.key, store=folder))
+        assert asked.exit_code == 1
+        assert "set RUNPOD_ENDPOINT_ID back" in asked.as_text()
+    [after] = entries(folder)
+    assert (after.status, after.error, after.job_id) == (
+        JobStatus.SUBMITTED, before.error, before.job_id
+    )  # fmt: skip
+    assert len(usual.every_job) == jobs_before
+    jobs(JobsRequest(action="cancel", key=before.key, store=folder))
+    assert entries(folder)[0].code == "cancelled"
+
+
+def test_an_order_of_unknown_end_is_not_placed_at_another_endpoint(
+    usual: RunPodService, since: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*_: Any) -> Any:
+        raise RuntimeError("dead")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(InfiniteTalkJobs, "submit", die)
+        run(usual, folder)
+    monkeypatch.setattr(usual, "endpoint", "an-untouched-endpoint")
+    [error] = run(usual, folder)
+    assert "set RUNPOD_ENDPOINT_ID back" in str(error)
+    assert len(usual.every_job) == since
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_job_that_is_gone_when_it_is_taken_up_after_its_time_is_lost_at_once(
+    by_hand: bool, usual: RunPodService, left_behind: Entry, folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    with usual.desk(usual.endpoint) as desk:
+        desk.post("/purge-queue").raise_for_status()
+    monkeypatch.setattr(InfiniteTalkJobs, "grace_s", 0.0)
+    monkeypatch.setattr(InfiniteTalkJobs, "deadline_s", lambda *_: 0.01)
+    monkeypatch.setattr(runpod, "_TTL_SLACK_S", 1e5)
+    if by_hand:
+        jobs(JobsRequest(action="reconcile", generator="infinitetalk", store=folder))
+    else:
+        [error] = run(usual, folder)
+        assert "(lost)" in str(error)
+    [entry] = entries(folder)
+    assert (entry.status, entry.code) == (JobStatus.FAILED, "lost")
+    assert entry.cost_usd == entry.quoted_usd
 
 
 def test_a_job_that_takes_too_long_is_called_off_and_tried_again(
@@ -246,7 +424,6 @@ def test_an_order_nobody_can_find_stays_unknown_and_is_never_paid_twice(
         [error] = run(silent, folder)
         assert isinstance(error, OutcomeUnknown)
         assert "counts as spent" in str(error)
-        assert "--redo" in str(error)
     assert len(silent.every_job) == before + 1
     [entry] = entries(folder)
     assert entry.status is JobStatus.UNKNOWN
@@ -326,9 +503,51 @@ def test_a_job_is_called_off_by_hand(
     [job] = result.jobs
     assert (job.status, job.code) == (JobStatus.FAILED, "cancelled")
     assert "by hand" in result.as_text()
+    assert result.exit_code == 0
     assert usual.every_job[-1]["status"] == "CANCELLED"
-    with pytest.raises(InputError, match="cannot be called off: failed"):
-        jobs(request)
+    again = jobs(request)
+    assert again.exit_code == 1
+    assert "nothing was called off: it has ended already: failed" in again.as_text()
+    nothing = jobs(JobsRequest(action="cancel", key="nobody", store=folder))
+    assert nothing.exit_code == 1
+    assert "nothing was called off: no job has a key" in nothing.as_text()
+
+
+def test_what_a_job_cost_that_was_called_off_at_work_is_written_down_by_its_own_price(
+    usual: RunPodService, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unheard(*_: Any) -> bool:
+        return False
+
+    for name, value in usual.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    with monkeypatch.context() as hasty:
+        hasty.setattr(InfiniteTalkJobs, "deadline_s", lambda *_: 0.5)
+        hasty.setattr(InfiniteTalkJobs, "timeout_s", lambda *_: 6e5)
+        hasty.setattr(InfiniteTalkJobs, "cancel", unheard)
+        hasty.setattr(runpod, "_TTL_SLACK_S", 6e5)
+        usual.next("hang")
+        run(usual, folder, gpu="H100")
+    [entry] = entries(folder)
+    with usual.desk(usual.endpoint) as desk:
+        desk.running(entry.job_id)
+        assert jobs(JobsRequest(action="cancel", key=entry.key, store=folder)).exit_code == 0
+        [entry] = entries(folder)
+        worked_ms = desk.status(entry.job_id)["executionTime"]
+    assert (entry.status, entry.code) == (JobStatus.FAILED, "cancelled")
+    assert entry.cost_usd == pytest.approx(worked_ms / 1000 * 0.00116)
+
+
+def test_a_job_the_service_does_not_know_is_not_called_off(
+    usual: RunPodService, folder: Path, left_behind: Entry
+) -> None:
+    with usual.desk(usual.endpoint) as desk:
+        desk.post("/purge-queue").raise_for_status()
+    told = jobs(JobsRequest(action="cancel", key=left_behind.key, store=folder))
+    assert told.exit_code == 1
+    assert "infinitetalk does not know the job" in told.as_text()
+    assert entries(folder)[0].status is JobStatus.SUBMITTED
 
 
 def test_what_became_of_jobs_can_be_asked_for_where_some_stay_unknown(

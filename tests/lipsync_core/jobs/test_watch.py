@@ -220,6 +220,14 @@ def test_a_job_that_an_engine_forgot_is_over_for_good(monkeypatch: pytest.Monkey
     assert report.error == "paper does not know job j any more: paper burns"
 
 
+def test_a_job_unknown_when_it_is_taken_up_after_its_time_is_lost_at_once() -> None:
+    engine = Engine({})
+    engine.forgets, engine.grace_s = "paper burns", 150.0
+    report = run(engine, lambda watcher: watcher.ended("j", 1, 60, age_s=1e5))
+    assert report.code == "lost"
+    assert len(engine.calls) == 1
+
+
 def test_an_engine_called_for_every_job_is_asked_for_those_that_are_due_and_seldom() -> None:
     engine = Engine({"old": 1e9, "new": 0.3})
     engine.look_s = 0.1

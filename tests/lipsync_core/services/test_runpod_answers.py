@@ -80,3 +80,12 @@ def test_an_input_is_found_in_any_wrapping(request_: dict[str, Any]) -> None:
 @pytest.mark.parametrize("request_", [{"id": "j"}, {"id": "j", "input": None}, {"input": "words"}])
 def test_an_input_that_is_not_told_is_none(request_: dict[str, Any]) -> None:
     assert input_of(request_) is None
+
+
+DEEP = "[" * 100_000
+
+
+def test_what_is_nested_without_end_is_no_error_and_no_input() -> None:
+    assert said("{" + '"a":{' * 100_000).startswith("{")
+    assert said([[["deep"]]]) == ""
+    assert input_of({"id": "j", "input": DEEP}) is None

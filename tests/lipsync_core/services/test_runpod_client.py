@@ -207,3 +207,15 @@ def test_a_free_call_without_a_good_answer_may_be_made_again(
 def test_an_address_that_is_none_is_told() -> None:
     error = refusal_of(Service("gopher://runpod"), order)
     assert str(error) == "RUNPOD_BASE_URL is no address on the web: correct it"
+
+
+DEEP = b"[" * 100_000
+
+
+def test_an_answer_that_is_nested_without_end_is_one_that_makes_no_sense(service: Service) -> None:
+    service.body = DEEP
+    error = refusal_of(service, lambda s: call(s, lambda client: client.status("j")))
+    assert isinstance(error, RemoteUnavailable)
+    assert isinstance(refusal_of(service, order), OutcomeUnknown)
+    service.status = 400
+    assert isinstance(refusal_of(service, order), RemoteRefused)
