@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Self
@@ -32,7 +33,7 @@ REMEMBERED = "request.json"
 _PLACES = ("video", "image", "audio")
 
 
-class EngineRequest(Form):
+class EngineRequest(Form, ABC):
     """The fields and rules that all of them share."""
 
     command: ClassVar[str]
@@ -138,13 +139,13 @@ class EngineRequest(Form):
         """Where intermediate files live."""
         return str(Path(self.store) if self.store else self.run_dir / ".lipsync")
 
+    @abstractmethod
     def pairs(self) -> Sequence[Pair]:
         """What is to be rendered: pictures, and the speech for each.
 
         Raises:
             InputError: the manifest or a file it names is unusable.
         """
-        raise NotImplementedError
 
     @property
     def own_options(self) -> dict[str, str]:

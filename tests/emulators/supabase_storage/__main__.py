@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import socket
-import sys
-from types import FrameType
+from functools import partial
 
-import uvicorn
-
+from tests.emulators.listening import listen
 from tests.emulators.supabase_storage.app import made_app
 from tests.emulators.supabase_storage.settings import parsed
-
-
-class _Announced(uvicorn.Server):
-    """A server that says in one line where it listens, once it does."""
-
-    address = ""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print(f"Supabase Storage emulator listening on {self.address}", flush=True)
-
-
-def _ended(_number: int, _frame: FrameType | None) -> None:
-    """The server has closed by then; a signal that asked for it is no failure."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Serve until a signal comes."""
     settings = parsed(arguments)
-    try:
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", settings.port))
-            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            # keep-alive outlives the pauses of any poller, which would find its connection closed
-            server = _Announced(
-                uvicorn.Config(
-                    made_app(settings, address), http="h11", ws="none", log_level="critical",
-                    timeout_keep_alive=120, timeout_graceful_shutdown=1, backlog=1024,
-                )
-            )  # fmt: skip
-            server.address = address
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, _ended)
-            server.run(sockets=[listener])
-    finally:
-        if settings.is_temporary:
-            shutil.rmtree(settings.data, ignore_errors=True)
-    sys.stdout.flush()
-    # an answer that is kept back would hold the process up
-    os._exit(0 if server.started else 1)
+    listen("Supabase Storage", settings, partial(made_app, settings))
 
 
 if __name__ == "__main__":
